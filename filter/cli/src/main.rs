@@ -1,0 +1,50 @@
+//! `keyhole`: what a platform engineer runs beside the gateway.
+
+mod key;
+mod policy;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Keys and policies for Keyhole, the keyed opening from SQL Server to the Kubernetes API.
+#[derive(Parser)]
+#[command(
+    version,
+    after_help = "Exit codes: 0 done, 1 the policy has problems, 2 the command could not run."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make API keys.
+    #[command(subcommand)]
+    Key(key::Command),
+    /// Check policies, and render them for Envoy.
+    #[command(subcommand)]
+    Policy(policy::Command),
+}
+
+/// What a command came to.
+enum Outcome {
+    Done,
+    Problems,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Key(command) => key::run(command),
+        Command::Policy(command) => policy::run(command),
+    };
+    match outcome {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Problems) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("keyhole: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}

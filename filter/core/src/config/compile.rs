@@ -1,0 +1,234 @@
+//! Turns a written policy into the one that runs.
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
+use jiff::Timestamp;
+
+use super::problem::{At, Problems};
+use super::syntax::{is_label, is_subdomain};
+use super::written::{ApiVersion, Kind, Tolerant};
+use super::{rule, written};
+use crate::account::Account;
+use crate::key::KeyDigest;
+use crate::policy::{Client, Key, Policy};
+use crate::rules::Rules;
+use crate::time::UnixTime;
+
+const DEFAULT_EXPIRATION_SECONDS: u64 = 3600;
+/// What the apiserver accepts at least (`ValidateTokenRequest`), and the most
+/// that is still a short-lived token.
+const EXPIRATION_SECONDS: core::ops::RangeInclusive<u64> = 600..=86_400;
+
+/// Compiles as much as can be; what cannot is recorded in `problems`.
+pub(super) fn compile(
+    written: &written::Policy,
+    at: &At<'_>,
+    problems: &Problems<'_>,
+) -> Policy {
+    let written::Policy {
+        api_version: Tolerant(Some(ApiVersion::V1) | None),
+        kind: Tolerant(Some(Kind::Policy) | None),
+        clients,
+        roles,
+    } = written;
+    let mut compiler = Compiler {
+        at,
+        problems,
+        policy: Policy::default(),
+        roles: HashMap::new(),
+        clients: HashMap::new(),
+    };
+    for (index, role) in roles.iter().flat_map(|roles| roles.iter()) {
+        compiler.role(index, role);
+    }
+    for (index, client) in clients.iter() {
+        compiler.client(index, client);
+    }
+    compiler.policy
+}
+
+struct Compiler<'w, 'p, 'n> {
+    at: &'p At<'p>,
+    problems: &'p Problems<'n>,
+    policy: Policy,
+    roles: HashMap<&'w str, usize>,
+    clients: HashMap<&'w str, usize>,
+}
+
+impl<'w> Compiler<'w, '_, '_> {
+    fn role(&mut self, index: usize, role: &'w written::Role) {
+        let written::Role { name, rules } = role;
+        let at = self.at.field("roles");
+        let at = at.index(index);
+        let at_name = at.field("name");
+        if !is_label(name) {
+            self.problems.add(&at_name, NotALabel(name));
+        }
+        let mut compiled = Rules::default();
+        let at_rules = at.field("rules");
+        for (index, written) in rules.iter() {
+            let at = at_rules.index(index);
+            rule::compile(written, &at, self.problems, &mut self.policy.names, &mut compiled);
+        }
+        if self.roles.insert(name, self.policy.roles.len()).is_some() {
+            let message = format!("the role `{name}` is defined twice: merge the two");
+            self.problems.add(&at_name, message);
+        }
+        self.policy.roles.push(compiled);
+    }
+
+    fn client(&mut self, index: usize, client: &'w written::Client) {
+        let written::Client { name, keys, service_account, source_ranges, roles } = client;
+        let at = self.at.field("clients");
+        let at = at.index(index);
+        let at_name = at.field("name");
+        if !is_subdomain(name) {
+            self.problems.add(&at_name, NotALabel(name));
+        }
+        if self.clients.insert(name, index).is_some() {
+            let message = format!("the client `{name}` is defined twice: merge the two");
+            self.problems.add(&at_name, message);
+        }
+        if source_ranges.is_some() {
+            let message = "not supported yet: remove it, and limit sources in Envoy's listener";
+            self.problems.add(&at.field("sourceRanges"), message);
+        }
+        let at_keys = at.field("keys");
+        if keys.is_empty() {
+            let message =
+                "is empty, so nobody can be this client: add a key, or remove the client";
+            self.problems.add(&at_keys, message);
+        }
+        let id = self.policy.clients.len();
+        for (index, key) in keys.iter() {
+            self.key(id, key, &at_keys.index(index));
+        }
+        let roles = self.client_roles(roles, &at.field("roles"));
+        let Some(account) = &service_account.0 else { return };
+        let account = self.account(account, &at.field("serviceAccount"));
+        self.policy.clients.push(Client { name: name.clone(), account, roles });
+    }
+
+    fn key(&mut self, client: usize, key: &written::Key, at: &At<'_>) {
+        let written::Key { sha256, not_before, not_after } = key;
+        let not_before = self.time(not_before.as_deref(), &at.field("notBefore"));
+        let not_after = self.time(not_after.as_deref(), &at.field("notAfter"));
+        if let (Some(start), Some(end)) = (not_before, not_after)
+            && start >= end
+        {
+            let message = "is not after `notBefore`, so the key is never valid: swap the two";
+            self.problems.add(&at.field("notAfter"), message);
+        }
+        let at = at.field("sha256");
+        let Some(digest) = KeyDigest::parse(sha256) else {
+            let message = "is not 64 lower-case hex digits: write the SHA-256 digest of the key, \
+                           as `keyhole key new` prints it";
+            return self.problems.add(&at, message);
+        };
+        match self.policy.keys.entry(digest) {
+            Entry::Occupied(_) => {
+                let message = "is given twice: a key belongs to one client, and is listed once";
+                self.problems.add(&at, message);
+            }
+            Entry::Vacant(entry) => {
+                entry.insert(Key { client, not_before, not_after });
+            }
+        }
+    }
+
+    fn time(&self, text: Option<&str>, at: &At<'_>) -> Option<UnixTime> {
+        let text = text?;
+        match text.parse::<Timestamp>() {
+            Ok(time) => {
+                Some(UnixTime::from_millis(time.as_millisecond().try_into().unwrap_or(0)))
+            }
+            Err(_) => {
+                let message =
+                    format!("`{text}` is not a time: write one like 2026-11-01T00:00:00Z");
+                self.problems.add(at, message);
+                None
+            }
+        }
+    }
+
+    fn account(&self, account: &written::ServiceAccount, at: &At<'_>) -> Account {
+        let written::ServiceAccount { namespace, name, expiration_seconds, audiences } =
+            account;
+        if !is_label(namespace) {
+            self.problems.add(&at.field("namespace"), NotALabel(namespace));
+        }
+        if !is_subdomain(name) {
+            self.problems.add(&at.field("name"), NotALabel(name));
+        }
+        let seconds = expiration_seconds.as_ref().and_then(|seconds| seconds.0);
+        let seconds = seconds.unwrap_or(DEFAULT_EXPIRATION_SECONDS);
+        if !EXPIRATION_SECONDS.contains(&seconds) {
+            let message = format!("is {seconds}: write 600 (the apiserver's minimum) to 86400");
+            self.problems.add(&at.field("expirationSeconds"), message);
+        }
+        let at = at.field("audiences");
+        let mut unique: Vec<String> = Vec::new();
+        for (index, audience) in audiences.iter().flat_map(|list| list.iter()) {
+            if audience.is_empty() || unique.contains(audience) {
+                let message = "is empty or given twice: remove it";
+                self.problems.add(&at.index(index), message);
+            }
+            unique.push(audience.clone());
+        }
+        Account {
+            namespace: namespace.clone(),
+            name: name.clone(),
+            expiration: Duration::from_secs(seconds),
+            audiences: unique,
+        }
+    }
+
+    fn client_roles(&self, names: &written::List<String>, at: &At<'_>) -> Vec<usize> {
+        let mut roles = Vec::new();
+        for (index, name) in names.iter() {
+            let at = at.index(index);
+            match self.roles.get(name.as_str()) {
+                Some(role) if roles.contains(role) => {
+                    self.problems.add(&at, format!("the role `{name}` is given twice"));
+                }
+                Some(role) => roles.push(*role),
+                // A role that could not be read has been reported already.
+                None if self.problems.any_below(&self.at.field("roles")) => {}
+                None => {
+                    let message =
+                        format!("no role `{name}` is defined: {}", self.known_roles());
+                    self.problems.add(&at, message);
+                }
+            }
+        }
+        roles
+    }
+
+    fn known_roles(&self) -> String {
+        let mut names: Vec<&str> = self.roles.keys().copied().collect();
+        names.sort_unstable();
+        match names.is_empty() {
+            true => "add it under `roles`".to_owned(),
+            false => format!("write one of `{}`, or add it under `roles`", names.join("`, `")),
+        }
+    }
+}
+
+struct NotALabel<'a>(&'a str);
+
+impl fmt::Display for NotALabel<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "`{}` is not a Kubernetes name: write lower-case letters, digits and `-`",
+            self.0
+        )
+    }
+}

@@ -1,0 +1,29 @@
+//! How Kubernetes spells names.
+
+/// An RFC 1123 label: at most 63 of `[a-z0-9-]`, alphanumeric at both ends.
+pub(super) fn is_label(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let edge = |byte: Option<&u8>| byte.is_some_and(|b| is_alphanumeric(*b));
+    text.len() <= 63
+        && edge(bytes.first())
+        && edge(bytes.last())
+        && bytes.iter().all(|b| is_alphanumeric(*b) || *b == b'-')
+}
+
+/// An RFC 1123 subdomain: labels joined by dots, at most 253 bytes.
+pub(super) fn is_subdomain(text: &str) -> bool {
+    text.len() <= 253 && text.split('.').all(is_label)
+}
+
+/// A path segment as [`crate::path`] accepts it.
+pub(super) fn is_segment(text: &str) -> bool {
+    !matches!(text, "" | "." | "..")
+        && text.len() <= 253
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-'))
+}
+
+const fn is_alphanumeric(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit()
+}

@@ -1,0 +1,193 @@
+//! The head of a request as Envoy hands it over, sorted but not yet believed.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::key::{KEY_PREFIX, MAX_KEY_BYTES};
+
+/// A header as the host gives it: a lower-case name, and any bytes.
+pub type Header = (String, Vec<u8>);
+
+/// Whether something follows the head.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Body {
+    Empty,
+    Follows,
+}
+
+/// The headers that matter; every other one is left behind here.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Head<'a> {
+    pub(crate) method: &'a [u8],
+    pub(crate) target: &'a [u8],
+    pub(crate) authority: &'a [u8],
+    pub(crate) scheme: &'a [u8],
+    pub(crate) forwarded_proto: Option<&'a [u8]>,
+    pub(crate) request_id: Option<&'a [u8]>,
+    pub(crate) user_agent: Option<&'a [u8]>,
+    pub(crate) accept: Option<&'a [u8]>,
+    pub(crate) content_type: Option<&'a [u8]>,
+    pub(crate) content_length: Option<&'a [u8]>,
+    pub(crate) encoded: bool,
+    pub(crate) body: Body,
+    credential: Credential<'a>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Credential<'a> {
+    Key(&'a [u8]),
+    Missing,
+    Several,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum HeadError {
+    #[error("the header `{0}` is given more than once: send it once")]
+    Repeated(&'static str),
+    #[error(
+        "more than one credential is given: send one `x-api-key`, or one `Authorization: Bearer {KEY_PREFIX}...`, not both"
+    )]
+    SeveralCredentials,
+}
+
+// === impl Head ===
+
+impl<'a> Head<'a> {
+    /// Reads the whole header list, so that a repeated header is seen.
+    ///
+    /// # Errors
+    ///
+    /// A header that must be single is not.
+    pub(crate) fn parse(headers: &'a [Header], body: Body) -> Result<Self, HeadError> {
+        let mut head = Self {
+            method: b"",
+            target: b"",
+            authority: b"",
+            scheme: b"",
+            forwarded_proto: None,
+            request_id: None,
+            user_agent: None,
+            accept: None,
+            content_type: None,
+            content_length: None,
+            encoded: false,
+            body,
+            credential: Credential::Missing,
+        };
+        for (name, value) in headers {
+            match name.as_str() {
+                ":method" => head.method = value,
+                ":path" => head.target = value,
+                ":authority" => head.authority = value,
+                ":scheme" => head.scheme = value,
+                "x-forwarded-proto" => head.forwarded_proto = Some(value),
+                "x-request-id" => head.request_id = Some(value),
+                "user-agent" => head.user_agent = Some(value),
+                "accept" => head.accept = Some(value),
+                "content-type" => once(&mut head.content_type, value, "content-type")?,
+                "content-length" => once(&mut head.content_length, value, "content-length")?,
+                "content-encoding" => head.encoded = true,
+                "x-api-key" => head.credential = head.credential.and(value),
+                "authorization" => {
+                    head.credential = match bearer_key(value) {
+                        Some(key) => head.credential.and(key),
+                        None => head.credential.and(b""),
+                    };
+                }
+                _ => {}
+            }
+        }
+        Ok(head)
+    }
+
+    /// The one key of the request; `None` if there is none that could be one.
+    ///
+    /// # Errors
+    ///
+    /// There is more than one credential, of whatever kind.
+    pub(crate) fn key(&self) -> Result<Option<&'a [u8]>, HeadError> {
+        match self.credential {
+            Credential::Key(key) if key.is_empty() || key.len() > MAX_KEY_BYTES => Ok(None),
+            Credential::Key(key) => Ok(Some(key)),
+            Credential::Missing => Ok(None),
+            Credential::Several => Err(HeadError::SeveralCredentials),
+        }
+    }
+}
+
+fn once<'a>(
+    slot: &mut Option<&'a [u8]>,
+    value: &'a [u8],
+    name: &'static str,
+) -> Result<(), HeadError> {
+    match slot.replace(value) {
+        Some(_) => Err(HeadError::Repeated(name)),
+        None => Ok(()),
+    }
+}
+
+/// The key in `Bearer keyhole_...`. Other bearer tokens are not keys.
+fn bearer_key(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, key) = value.split_at_checked(b"Bearer ".len())?;
+    (scheme.eq_ignore_ascii_case(b"Bearer ") && key.starts_with(KEY_PREFIX.as_bytes()))
+        .then_some(key)
+}
+
+// === impl Credential ===
+
+impl<'a> Credential<'a> {
+    const fn and(self, key: &'a [u8]) -> Self {
+        match self {
+            Self::Missing => Self::Key(key),
+            Self::Key(_) | Self::Several => Self::Several,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    fn headers(pairs: &[(&str, &str)]) -> Vec<Header> {
+        pairs.iter().map(|(n, v)| ((*n).to_string(), v.as_bytes().to_vec())).collect()
+    }
+
+    #[test]
+    #[rustfmt::skip]
+    fn exactly_one_credential_is_a_key() {
+        let long = "k".repeat(513);
+        let several = Err(HeadError::SeveralCredentials);
+        for (pairs, expected) in [
+            (&[][..],                                                              Ok(None)),
+            (&[("x-api-key", "k1")],                                               Ok(Some("k1"))),
+            (&[("authorization", "Bearer keyhole_a_b")],                           Ok(Some("keyhole_a_b"))),
+            (&[("authorization", "bearer keyhole_a_b")],                           Ok(Some("keyhole_a_b"))),
+            // no keys
+            (&[("x-api-key", "")],                                                 Ok(None)),
+            (&[("x-api-key", &*long)],                                             Ok(None)),
+            (&[("authorization", "Bearer eyJhbGciOi.x.y")],                        Ok(None)),
+            (&[("authorization", "Bearer  keyhole_a_b")],                          Ok(None)),
+            (&[("authorization", "Basic a2V5aG9sZV8=")],                           Ok(None)),
+            (&[("authorization", "keyhole_a_b")],                                  Ok(None)),
+            (&[("x_api_key", "k1")],                                               Ok(None)),
+            // more than one
+            (&[("x-api-key", "k1"), ("x-api-key", "k2")],                          several),
+            (&[("x-api-key", "k1"), ("x-api-key", "k1")],                          several),
+            (&[("x-api-key", "k1"), ("authorization", "Bearer keyhole_a_b")],      several),
+            (&[("x-api-key", "k1"), ("authorization", "Bearer eyJhbGciOi.x.y")],   several),
+            (&[("authorization", "Basic x"), ("authorization", "Bearer keyhole_a_b")], several),
+        ] {
+            let headers = headers(pairs);
+            let key = Head::parse(&headers, Body::Empty).and_then(|head| head.key());
+            assert_eq!(key, expected.map(|key| key.map(str::as_bytes)), "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn a_repeated_content_type_is_refused() {
+        let headers = headers(&[("content-type", "application/json"), ("content-type", "x")]);
+        let error = Head::parse(&headers, Body::Follows).unwrap_err();
+        assert_eq!(error, HeadError::Repeated("content-type"));
+    }
+}

@@ -1,0 +1,52 @@
+//! Names as small numbers, so that a decision compares numbers.
+
+use alloc::boxed::Box;
+
+use hashbrown::HashMap;
+
+/// A name of a policy. Two equal names of one policy have equal ids.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub(crate) struct NameId(u32);
+
+/// All names that occur in a policy.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    ids: HashMap<Box<str>, NameId>,
+}
+
+// === impl NameId ===
+
+impl NameId {
+    /// `*` in a rule.
+    pub(crate) const ANY: Self = Self(0);
+    /// The empty string: no subresource, no name, the core group, cluster scope.
+    pub(crate) const NONE: Self = Self(1);
+    /// A name that the policy does not contain; equal to nothing in it.
+    const UNKNOWN: Self = Self(2);
+    const FIRST: u32 = 3;
+}
+
+// === impl Names ===
+
+impl Names {
+    pub(crate) fn intern(&mut self, name: &str) -> NameId {
+        if let Some(known) = self.known(name) {
+            return known;
+        }
+        let next = u32::try_from(self.ids.len()).unwrap_or(u32::MAX);
+        let id = NameId(next.saturating_add(NameId::FIRST));
+        self.ids.insert(name.into(), id);
+        id
+    }
+
+    pub(crate) fn id(&self, name: &str) -> NameId {
+        self.known(name).unwrap_or(NameId::UNKNOWN)
+    }
+
+    fn known(&self, name: &str) -> Option<NameId> {
+        match name {
+            "" => Some(NameId::NONE),
+            name => self.ids.get(name).copied(),
+        }
+    }
+}

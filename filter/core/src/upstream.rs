@@ -1,0 +1,63 @@
+//! The header list that goes upstream. It is written anew, from an allowlist:
+//! what is not named here never reaches the apiserver.
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::head::{Body, Head};
+use crate::media::{self, Unsupported};
+use crate::request::Request;
+
+/// Longer user agents are cut.
+const MAX_USER_AGENT_BYTES: usize = 256;
+
+/// A header list without a credential, on its way to the apiserver.
+pub(crate) type Headers<'a> = Vec<(&'static str, Cow<'a, [u8]>)>;
+
+/// Writes the list for `request`, which `client` sent with `head`.
+///
+/// `user-agent` starts with the client's name, so that the apiserver's audit log
+/// tells the clients of one account apart; `audit-id` is the request id, so that
+/// the access log and the audit log can be joined.
+pub(crate) fn headers<'a>(
+    head: &Head<'a>,
+    request: &Request<'_>,
+    client: &str,
+) -> Result<Headers<'a>, Unsupported> {
+    let content_type = media::content_type(request.method, head)?;
+    let mut headers = Headers::with_capacity(12);
+    headers.push((":method", Cow::Borrowed(request.method.as_str().as_bytes())));
+    headers.push((":path", Cow::Owned(request.path_and_query.clone().into_bytes())));
+    headers.push((":authority", Cow::Borrowed(head.authority)));
+    headers.push((":scheme", Cow::Borrowed(head.scheme)));
+    headers.push(("accept", media::accept(head.accept)));
+    headers.push(("user-agent", Cow::Owned(user_agent(client, head.user_agent).into_bytes())));
+    if let Some(content_type) = content_type {
+        headers.push(("content-type", Cow::Borrowed(content_type.as_bytes())));
+    }
+    if let (Body::Follows, Some(length)) = (head.body, head.content_length) {
+        headers.push(("content-length", Cow::Borrowed(length)));
+    }
+    if let Some(id) = head.request_id {
+        headers.push(("x-request-id", Cow::Borrowed(id)));
+        headers.push(("audit-id", Cow::Borrowed(id)));
+    }
+    // Envoy's router finds no route without it.
+    if let Some(proto) = head.forwarded_proto {
+        headers.push(("x-forwarded-proto", Cow::Borrowed(proto)));
+    }
+    Ok(headers)
+}
+
+/// `keyhole/<client>`, then what the client calls itself, printable ASCII only.
+fn user_agent(client: &str, own: Option<&[u8]>) -> String {
+    let mut agent = String::from("keyhole/");
+    agent.push_str(client);
+    if let Some(own) = own {
+        let printable = own.iter().filter(|byte| matches!(byte, b' '..=b'~'));
+        agent.push(' ');
+        agent.extend(printable.take(MAX_USER_AGENT_BYTES).map(|byte| char::from(*byte)));
+    }
+    agent
+}
