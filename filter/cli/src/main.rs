@@ -2,6 +2,7 @@
 
 mod key;
 mod policy;
+mod rbac;
 
 use std::process::ExitCode;
 
@@ -26,6 +27,9 @@ enum Command {
     /// Check policies, and render them for Envoy.
     #[command(subcommand)]
     Policy(policy::Command),
+    /// Print the Kubernetes permissions that a policy needs.
+    #[command(subcommand)]
+    Rbac(rbac::Command),
 }
 
 /// What a command came to.
@@ -38,6 +42,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Key(command) => key::run(command),
         Command::Policy(command) => policy::run(command),
+        Command::Rbac(command) => rbac::run(command),
     };
     match outcome {
         Ok(Outcome::Done) => ExitCode::SUCCESS,

@@ -69,12 +69,12 @@ fn render(file: &Path, unchecked: bool) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn read(file: &Path) -> anyhow::Result<String> {
+pub(crate) fn read(file: &Path) -> anyhow::Result<String> {
     let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     String::from_utf8(bytes).with_context(|| format!("{} is not UTF-8", file.display()))
 }
 
-fn report(file: &Path, problems: &[Problem]) {
+pub(crate) fn report(file: &Path, problems: &[Problem]) {
     for Problem { line, field, message } in problems {
         let field = if field.is_empty() { String::new() } else { format!("{field}: ") };
         eprintln!("{}:{line}: {field}{message}", file.display());

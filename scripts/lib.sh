@@ -1,0 +1,41 @@
+# Sourced by the scripts beside it: where things are, and how to speak.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+tools=$root/.tools
+envoy=$tools/envoy/envoy/_bin/envoy
+kube=${KUBEBUILDER_ASSETS:-$tools/kube}
+keyhole=$root/target/debug/keyhole
+wasm=$root/target/wasm32-wasip1/release/keyhole_filter.wasm
+
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
+  bold=$'\e[1m' dim=$'\e[2m' green=$'\e[32m' red=$'\e[31m' plain=$'\e[0m'
+else
+  bold='' dim='' green='' red='' plain=''
+fi
+
+say() { printf '%s==>%s %s\n' "$bold" "$plain" "$*"; }
+die() {
+  printf '%s%s: %s%s\n' "$red" "$(basename "$0")" "$*" "$plain" >&2
+  exit 1
+}
+
+# The folder of a running stack: `--state DIR` if given, else target/up. Leaves
+# the other arguments in `rest`.
+state_from() {
+  state=$root/target/up
+  rest=()
+  while [ $# -gt 0 ]; do
+    case $1 in
+    --state)
+      [ $# -ge 2 ] || die "--state needs a folder"
+      mkdir -p "$2" && state=$(cd "$2" && pwd)
+      shift 2
+      ;;
+    *)
+      rest+=("$1")
+      shift
+      ;;
+    esac
+  done
+}
