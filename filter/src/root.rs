@@ -84,7 +84,7 @@ impl RootContext for Root {
         match load_plugin_config(&text) {
             Ok(Loaded { policy, revision }) => {
                 let (clients, roles) = (policy.clients().len(), policy.role_count());
-                log::info!("policy {revision} active: {clients} clients, {roles} roles");
+                log::info!("policy {revision} active: clients {clients}, roles {roles}");
                 self.policy = Rc::new(policy);
                 host::tick_every(IDLE).is_ok()
             }

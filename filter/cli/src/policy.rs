@@ -46,7 +46,7 @@ fn check(file: &Path) -> anyhow::Result<Outcome> {
         Ok(Loaded { policy, revision }) => {
             let (clients, roles) = (policy.clients().len(), policy.role_count());
             let file = file.display();
-            println!("{file}: valid: revision {revision}, {clients} clients, {roles} roles");
+            println!("{file}: valid: revision {revision}, clients {clients}, roles {roles}");
             Ok(Outcome::Done)
         }
         Err(problems) => {
@@ -92,8 +92,9 @@ fn count(problems: usize) -> String {
 /// A literal block keeps the text as it is, whatever it contains.
 fn resource(policy: &str, version: &str) -> String {
     let mut text = format!("version_info: {version:?}\n{RESOURCE}{INDENT}policy:\n");
-    for line in policy.lines().filter(|line| line.trim_end() != "---") {
-        if !line.is_empty() {
+    for line in policy.lines() {
+        // A document cannot start inside another one; the line stays, empty.
+        if !line.is_empty() && line.trim_end() != "---" {
             text.push_str(INDENT);
             text.push_str("  ");
             text.push_str(line);

@@ -25,9 +25,9 @@ pub(crate) enum Command {
 
 pub(crate) fn run(command: Command) -> anyhow::Result<Outcome> {
     let Command::Gateway { file, account } = command;
-    let (namespace, name) = account
-        .split_once('/')
-        .ok_or_else(|| anyhow::anyhow!("`{account}` is not an account: write NAMESPACE/NAME"))?;
+    let (namespace, name) = account.split_once('/').ok_or_else(|| {
+        anyhow::anyhow!("`{account}` is not an account: write NAMESPACE/NAME")
+    })?;
     match load_policy(&policy::read(&file)?) {
         Ok(Loaded { policy, .. }) => {
             print!("{}", roles(&policy, namespace, name));

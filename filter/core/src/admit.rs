@@ -10,7 +10,7 @@ use crate::attributes::Attributes;
 use crate::head::{Body, Head, Header};
 use crate::policy::{Client, KeyRefused, Permit, Policy};
 use crate::refusal::{Forbidden, Refusal, Refused, Why};
-use crate::request::{Method, Request};
+use crate::request::{Method, Request, RequestError};
 use crate::streaming::Streaming;
 use crate::time::UnixTime;
 use crate::token::Token;
@@ -106,12 +106,13 @@ fn authorize<'a, 'p>(
     {
         return Err(forbidden(Why::Streaming(streaming)));
     }
+    let target = request.target().map_err(RequestError::from)?;
     let permit =
         policy.authorize(client, &request.attributes).map_err(|_| forbidden(Why::NoRule))?;
     if (request.method, head.body) == (Method::Get, Body::Follows) {
         return Err(Refusal::BodyOnGet);
     }
-    let headers = upstream::headers(head, &request, client.name())?;
+    let headers = upstream::headers(head, request.method, target, client.name())?;
     Ok((permit, headers))
 }
 

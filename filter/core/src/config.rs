@@ -51,7 +51,8 @@ pub fn load_policy(text: &str) -> Result<Loaded, Vec<Problem>> {
 ///
 /// # Errors
 ///
-/// All problems of the document, by line.
+/// All problems of the document, by line. Where the policy starts on a line of
+/// its own, its lines are counted from there, as in the file that it came from.
 pub fn load_plugin_config(text: &str) -> Result<Loaded, Vec<Problem>> {
     let root = Node::parse(text).map_err(|problem| [problem])?;
     let problems = Problems::new(&root);
@@ -59,8 +60,13 @@ pub fn load_plugin_config(text: &str) -> Result<Loaded, Vec<Problem>> {
         let written::PluginConfig { policy } = written;
         compile::compile(&policy, &At::ROOT.field("policy"), &problems)
     });
-    let revision = Revision::of(root.get("policy").unwrap_or(&root));
-    problems.into_result(policy).map(|policy| Loaded { policy, revision })
+    let policy_at = root.entry("policy");
+    let revision = Revision::of(policy_at.map_or(&root, |entry| &entry.node));
+    let own_line = policy_at.filter(|entry| entry.node.line > entry.line);
+    let shift = own_line.map_or(0, |entry| entry.line);
+    problems.into_result(policy).map(|policy| Loaded { policy, revision }).map_err(|problems| {
+        problems.into_iter().map(|problem| problem.shifted("policy", shift)).collect()
+    })
 }
 
 // === impl Revision ===

@@ -38,7 +38,7 @@ const MAX_SEGMENT_BYTES: usize = 253;
 /// Where a request goes: a path in Kubernetes terms, before the verb is known.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Target<'a> {
-    NonResource(&'a str),
+    NonResource,
     Resource(Object<'a>),
 }
 
@@ -82,16 +82,16 @@ pub enum PathError {
 // === impl Target ===
 
 impl<'a> Target<'a> {
-    pub(crate) fn parse(path: &'a [u8]) -> Result<Self, PathError> {
-        let path = checked(path)?;
+    /// Reads a path that [`checked`] has let through.
+    pub(crate) fn parse(path: &'a str) -> Result<Self, PathError> {
         let segments = segments(path)?;
         let (group, version, rest) = match segments.as_slice() {
             [] | ["api"] | ["api", _] | ["apis"] | ["apis", _] | ["apis", _, _] => {
-                return Ok(Self::NonResource(path));
+                return Ok(Self::NonResource);
             }
             ["api", version, rest @ ..] => ("", *version, rest),
             ["apis", group, version, rest @ ..] => (*group, *version, rest),
-            _ => return Ok(Self::NonResource(path)),
+            _ => return Ok(Self::NonResource),
         };
         let object = match *rest {
             ["watch", ..] => return Err(PathError::LegacyPrefix("watch")),
@@ -132,7 +132,7 @@ impl<'a> Object<'a> {
 }
 
 /// The path as text, once each byte of it is known to be harmless.
-fn checked(path: &[u8]) -> Result<&str, PathError> {
+pub(crate) fn checked(path: &[u8]) -> Result<&str, PathError> {
     if path.first() != Some(&b'/') {
         return Err(PathError::Relative);
     }
@@ -179,8 +179,12 @@ mod tests {
     use super::*;
     use alloc::format;
 
+    fn parse(path: &[u8]) -> Result<Target<'_>, PathError> {
+        Target::parse(checked(path)?)
+    }
+
     fn object(path: &str) -> [&str; 6] {
-        match Target::parse(path.as_bytes()) {
+        match parse(path.as_bytes()) {
             Ok(Target::Resource(o)) => {
                 [o.group, o.version, o.namespace, o.resource, o.name, o.subresource]
             }
@@ -238,7 +242,7 @@ mod tests {
             "/openid/v1/jwks",
             "/.well-known/openid-configuration",
         ] {
-            assert_eq!(Target::parse(path.as_bytes()), Ok(Target::NonResource(path)), "{path}");
+            assert_eq!(parse(path.as_bytes()), Ok(Target::NonResource), "{path}");
         }
     }
 
@@ -278,7 +282,7 @@ mod tests {
             (b"/api/v1/namespaces/foo/status/pods",                PathError::TooManySegments),
             (b"/api/v1/namespaces/d/pods/web-0/log/x",             PathError::TooManySegments),
         ] {
-            assert_eq!(Target::parse(path), Err(expected), "{}", path.escape_ascii());
+            assert_eq!(parse(path), Err(expected), "{}", path.escape_ascii());
         }
     }
 }

@@ -53,6 +53,8 @@ pub struct Forbidden {
     details: Details,
 }
 
+const METHODS: &str = "GET, POST, PUT, PATCH, DELETE";
+
 /// Why the policy denies something that it understands.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Why {
@@ -92,37 +94,44 @@ impl Forbidden {
 
 impl Refusal {
     /// What the client gets: exactly one JSON document, a Kubernetes `Status`.
+    ///
+    /// Its message is what the apiserver would say, then `: keyhole: ` and why.
     pub fn reply(&self) -> Reply {
-        let sentence = || format!("{self}: keyhole");
         match self {
-            Self::BodyOnGet | Self::Head(_) => Status::bad_request(sentence()).reply(),
+            Self::BodyOnGet | Self::Head(_) => {
+                self.status(400, "BadRequest", "bad request").reply()
+            }
             Self::Forbidden(forbidden) => {
                 let Forbidden { message, details } = (**forbidden).clone();
                 Status::new(403, "Forbidden", message).details(details).reply()
             }
-            Self::Host => Status::new(500, "InternalError", sentence()).reply(),
+            Self::Host => self.status(500, "InternalError", "internal error").reply(),
             // One sentence for all, so that nobody learns which keys exist.
-            Self::Key(_) => Status::new(
-                401,
-                "Unauthorized",
-                "Unauthorized: keyhole: the request has no valid API key: send one as the header x-api-key"
-                    .to_owned(),
-            )
-            .reply(),
-            Self::Request(RequestError::Method) => {
-                let sentence = format!("{self}: keyhole: use GET, POST, PUT, PATCH or DELETE");
-                Status::new(405, "MethodNotAllowed", sentence)
-                    .reply()
-                    .header("allow", "GET, POST, PUT, PATCH, DELETE".to_owned())
+            Self::Key(_) => {
+                let message = "Unauthorized: keyhole: the request has no valid API key: send \
+                               one as the header x-api-key";
+                Status::new(401, "Unauthorized", message.to_owned()).reply()
             }
-            Self::Request(_) => Status::bad_request(sentence()).reply(),
-            Self::Token { failure, .. } => Status::new(503, "ServiceUnavailable", sentence())
+            Self::Request(RequestError::Method) => {
+                let sentence =
+                    "the server does not allow this method on the requested resource";
+                self.status(405, "MethodNotAllowed", sentence).reply().header("allow", METHODS)
+            }
+            Self::Request(_) => self.status(400, "BadRequest", "bad request").reply(),
+            Self::Token { failure, .. } => self
+                .status(503, "ServiceUnavailable", "service unavailable")
                 .retry_after(failure.retry_after())
                 .reply(),
             Self::TooManyWaiting(_) => {
-                Status::new(429, "TooManyRequests", sentence()).retry_after(1).reply()
+                self.status(429, "TooManyRequests", "too many requests").retry_after(1).reply()
             }
-            Self::Unsupported(_) => Status::new(415, "UnsupportedMediaType", sentence()).reply(),
+            Self::Unsupported(_) => {
+                self.status(415, "UnsupportedMediaType", "unsupported media type").reply()
+            }
         }
+    }
+
+    fn status(&self, code: u16, reason: &'static str, sentence: &str) -> Status {
+        Status::new(code, reason, format!("{sentence}: keyhole: {self}"))
     }
 }

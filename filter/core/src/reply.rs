@@ -64,10 +64,6 @@ impl Status {
         }
     }
 
-    pub(crate) fn bad_request(message: String) -> Self {
-        Self::new(400, "BadRequest", message)
-    }
-
     pub(crate) fn details(self, details: Details) -> Self {
         Self { details, ..self }
     }
@@ -111,8 +107,8 @@ impl Details {
 
 impl Reply {
     #[must_use]
-    pub(crate) fn header(mut self, name: &'static str, value: String) -> Self {
-        self.headers.push((name, value));
+    pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
         self
     }
 }

@@ -6,7 +6,7 @@ use alloc::string::String;
 use crate::attributes::{Attributes, ResourceAttributes};
 use crate::key::KEY_PREFIX;
 use crate::parameters::{self, Carrier};
-use crate::path::{Object, PathError, Target};
+use crate::path::{self, Object, PathError, Target};
 use crate::query::{self, Query, QueryError};
 use crate::selector::pinned_name;
 use crate::verb::Verb;
@@ -21,15 +21,16 @@ pub enum Method {
     Put,
 }
 
-/// What a client asks for, and the request target that says exactly this.
+/// What a client asks for.
 ///
-/// INVARIANT: `path_and_query` is written from what `attributes` was read from,
-/// so that the apiserver derives the same attributes from it.
+/// INVARIANT: `attributes` and [`target`](Self::target) are both made from `path`
+/// and `query`, so the apiserver derives the same attributes from the target.
 #[derive(Clone, Debug)]
 pub struct Request<'a> {
     pub method: Method,
     pub attributes: Attributes<'a>,
-    pub path_and_query: String,
+    path: &'a str,
+    query: Query<'a>,
 }
 
 /// Longer request targets are refused; SQL Server's own limit is 8 KiB.
@@ -41,7 +42,7 @@ pub enum RequestError {
         "the URL contains an API key, which is leaked by this: replace the key, and send it as the header `x-api-key`"
     )]
     KeyInUrl,
-    #[error("the server does not allow this method on the requested resource")]
+    #[error("use GET, POST, PUT, PATCH or DELETE")]
     Method,
     #[error(transparent)]
     Path(#[from] PathError),
@@ -90,6 +91,10 @@ impl Method {
 
 impl<'a> Request<'a> {
     /// Reads a method and a request target (`path[?query]`), both as received.
+    ///
+    /// # Errors
+    ///
+    /// The request cannot be read in exactly one way.
     pub fn parse(method: &[u8], target: &'a [u8]) -> Result<Self, RequestError> {
         let method = Method::parse(method).ok_or(RequestError::Method)?;
         if target.len() > MAX_TARGET_BYTES {
@@ -99,63 +104,65 @@ impl<'a> Request<'a> {
             return Err(RequestError::KeyInUrl);
         }
         let (path, query) = query::split_once(target, b'?');
-        let target = Target::parse(path)?;
+        let path = path::checked(path)?;
         let query = Query::parse(query)?;
-        match target {
-            Target::NonResource(path) => Self::non_resource(method, path, &query),
-            Target::Resource(object) => Self::resource(method, path, object, &query),
-        }
+        let attributes = match Target::parse(path)? {
+            Target::NonResource => {
+                Attributes::NonResource { path, verb: method.non_resource_verb() }
+            }
+            Target::Resource(object) => resource_attributes(method, object, &query)?,
+        };
+        Ok(Self { method, attributes, path, query })
     }
 
-    fn non_resource(
-        method: Method,
-        path: &'a str,
-        query: &Query<'_>,
-    ) -> Result<Self, RequestError> {
-        let mut path_and_query = path.to_owned();
-        for (key, value) in query.iter() {
-            let (key, value) = parameters::canonical(&Carrier::NonResource, key, value)?;
-            query::append(&mut path_and_query, key, value);
+    /// The request target that says this and nothing else, in canonical spelling.
+    ///
+    /// # Errors
+    ///
+    /// A parameter does not belong to this verb, or has no legal value.
+    pub fn target(&self) -> Result<String, QueryError> {
+        let carrier = match &self.attributes {
+            Attributes::NonResource { .. } => Carrier::NonResource,
+            Attributes::Resource(ResourceAttributes { verb, subresource, .. }) => {
+                Carrier::Resource { verb: *verb, subresource }
+            }
+        };
+        let mut target = self.path.to_owned();
+        if self.attributes.verb() == Verb::Watch {
+            query::append(&mut target, "watch", "true");
         }
-        let attributes = Attributes::NonResource { path, verb: method.non_resource_verb() };
-        Ok(Self { method, attributes, path_and_query })
-    }
-
-    fn resource(
-        method: Method,
-        path: &'a [u8],
-        object: Object<'a>,
-        query: &Query<'_>,
-    ) -> Result<Self, RequestError> {
-        let verb = verb(method, &object, query);
-        let carrier = Carrier::Resource { verb, subresource: object.subresource };
-        let mut path_and_query = str::from_utf8(path).map_err(|_| PathError::Byte)?.to_owned();
-        if verb == Verb::Watch {
-            query::append(&mut path_and_query, "watch", "true");
-        }
-        for (key, value) in query.iter() {
-            if key == "watch" && matches!(verb, Verb::List | Verb::Watch) {
+        for (key, value) in self.query.iter() {
+            // Said by the verb already.
+            if key == "watch" && matches!(self.attributes.verb(), Verb::List | Verb::Watch) {
                 continue;
             }
             let (key, value) = parameters::canonical(&carrier, key, value)?;
-            query::append(&mut path_and_query, key, value);
+            query::append(&mut target, key, value);
         }
-        let name = match verb {
-            Verb::List | Verb::Watch => selected_name(query)?,
-            _ => Cow::Borrowed(object.name),
-        };
-        let Object { group, version, namespace, resource, subresource, name: _ } = object;
-        let attributes = Attributes::Resource(ResourceAttributes {
-            verb,
-            group,
-            version,
-            namespace,
-            resource,
-            subresource,
-            name,
-        });
-        Ok(Self { method, attributes, path_and_query })
+        Ok(target)
     }
+}
+
+fn resource_attributes<'a>(
+    method: Method,
+    object: Object<'a>,
+    query: &Query<'_>,
+) -> Result<Attributes<'a>, QueryError> {
+    let verb = verb(method, &object, query);
+    let Object { group, version, namespace, resource, name, subresource } = object;
+    let name = match verb {
+        Verb::List | Verb::Watch => selected_name(query)?,
+        _ => Cow::Borrowed(name),
+    };
+    Ok(Attributes::Resource(ResourceAttributes {
+        verb,
+        group,
+        version,
+        namespace,
+        resource,
+        subresource,
+        name,
+    }))
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {
@@ -194,14 +201,16 @@ mod tests {
     use alloc::format;
 
     fn read(method: &str, target: &str) -> (String, String) {
-        match Request::parse(method.as_bytes(), target.as_bytes()) {
-            Ok(request) => {
-                let name = match &request.attributes {
-                    Attributes::Resource(r) => format!(" name={}", r.name),
-                    Attributes::NonResource { .. } => String::new(),
-                };
-                (format!("{}{name}", request.attributes), request.path_and_query)
-            }
+        let request = match Request::parse(method.as_bytes(), target.as_bytes()) {
+            Ok(request) => request,
+            Err(error) => return (format!("{error}"), String::new()),
+        };
+        let name = match &request.attributes {
+            Attributes::Resource(r) => format!(" name={}", r.name),
+            Attributes::NonResource { .. } => String::new(),
+        };
+        match request.target() {
+            Ok(target) => (format!("{}{name}", request.attributes), target),
             Err(error) => (format!("{error}"), String::new()),
         }
     }
@@ -238,7 +247,7 @@ mod tests {
 
     #[test]
     #[rustfmt::skip]
-    fn path_and_query_are_written_from_what_was_read() {
+    fn the_target_is_written_from_what_was_read() {
         for (target, expected) in [
             ("/version",                           "/version"),
             ("/version?",                          "/version"),
@@ -256,9 +265,9 @@ mod tests {
     fn what_cannot_be_judged_is_refused() {
         let long = format!("{PODS}?labelSelector={}", "a".repeat(9000));
         for (method, target, expected) in [
-            ("HEAD",    PODS,                         "the server does not allow this method on the requested resource"),
-            ("get",     PODS,                         "the server does not allow this method on the requested resource"),
-            ("OPTIONS", "/version",                   "the server does not allow this method on the requested resource"),
+            ("HEAD",    PODS,                         "use GET, POST, PUT, PATCH or DELETE"),
+            ("get",     PODS,                         "use GET, POST, PUT, PATCH or DELETE"),
+            ("OPTIONS", "/version",                   "use GET, POST, PUT, PATCH or DELETE"),
             ("GET",     "/version?keyhole_a_b",       "the URL contains an API key, which is leaked by this: replace the key, and send it as the header `x-api-key`"),
             ("GET",     &long,                        "the path and query are longer than 8192 bytes: shorten the selectors"),
             ("GET",     "/api/v1/pods/web-0?watch=1", "the query parameter `watch` is not known for the verb `get`: leave it out"),

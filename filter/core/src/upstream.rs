@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use crate::head::{Body, Head};
 use crate::media::{self, Unsupported};
-use crate::request::Request;
+use crate::request::Method;
 
 /// Longer user agents are cut.
 const MAX_USER_AGENT_BYTES: usize = 256;
@@ -15,20 +15,22 @@ const MAX_USER_AGENT_BYTES: usize = 256;
 /// A header list without a credential, on its way to the apiserver.
 pub(crate) type Headers<'a> = Vec<(&'static str, Cow<'a, [u8]>)>;
 
-/// Writes the list for `request`, which `client` sent with `head`.
+/// Writes the list for a request of `client`: `method` and `target` as they were
+/// judged, the rest as far as it is needed from `head`.
 ///
 /// `user-agent` starts with the client's name, so that the apiserver's audit log
 /// tells the clients of one account apart; `audit-id` is the request id, so that
 /// the access log and the audit log can be joined.
 pub(crate) fn headers<'a>(
     head: &Head<'a>,
-    request: &Request<'_>,
+    method: Method,
+    target: String,
     client: &str,
 ) -> Result<Headers<'a>, Unsupported> {
-    let content_type = media::content_type(request.method, head)?;
+    let content_type = media::content_type(method, head)?;
     let mut headers = Headers::with_capacity(12);
-    headers.push((":method", Cow::Borrowed(request.method.as_str().as_bytes())));
-    headers.push((":path", Cow::Owned(request.path_and_query.clone().into_bytes())));
+    headers.push((":method", Cow::Borrowed(method.as_str().as_bytes())));
+    headers.push((":path", Cow::Owned(target.into_bytes())));
     headers.push((":authority", Cow::Borrowed(head.authority)));
     headers.push((":scheme", Cow::Borrowed(head.scheme)));
     headers.push(("accept", media::accept(head.accept)));

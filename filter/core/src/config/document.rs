@@ -49,12 +49,10 @@ impl Node {
         reader.document()
     }
 
-    /// The value of a field, if this is a mapping that has it.
-    pub(super) fn get(&self, key: &str) -> Option<&Self> {
+    /// A field, if this is a mapping that has it.
+    pub(super) fn entry(&self, key: &str) -> Option<&Entry> {
         match &self.value {
-            Value::Mapping(entries) => {
-                entries.iter().find(|entry| entry.key == key).map(|entry| &entry.node)
-            }
+            Value::Mapping(entries) => entries.iter().find(|entry| entry.key == key),
             _ => None,
         }
     }

@@ -40,6 +40,16 @@ pub(super) struct Problems<'n> {
 
 // === impl Problem ===
 
+impl Problem {
+    /// The same problem, with lines below `field` counted from `line`.
+    pub(super) fn shifted(mut self, field: &str, line: usize) -> Self {
+        if self.field.starts_with(field) {
+            self.line = self.line.saturating_sub(line).max(1);
+        }
+        self
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { line, field, message } = self;
@@ -67,7 +77,7 @@ impl<'p> At<'p> {
     fn locate<'n>(&self, root: &'n Node) -> &'n Node {
         let Some(parent) = self.parent.map(|parent| parent.locate(root)) else { return root };
         match (&parent.value, self.step) {
-            (_, Step::Field(name)) => parent.get(name).unwrap_or(parent),
+            (_, Step::Field(name)) => parent.entry(name).map_or(parent, |entry| &entry.node),
             (Value::Sequence(items), Step::Index(index)) => items.get(index).unwrap_or(parent),
             _ => parent,
         }

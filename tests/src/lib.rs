@@ -1,0 +1,6 @@
+//! What the end-to-end tests and the demo stand on: a running stack, a client
+//! that speaks as SQL Server does, and the apiserver's audit log as the witness.
+
+pub mod audit;
+pub mod client;
+pub mod stack;

@@ -1,0 +1,210 @@
+//! A running stack: etcd, kube-apiserver and Envoy with the filter.
+
+use std::collections::HashMap;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+use std::{env, fs, thread};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::audit::AuditLog;
+use crate::client::Client;
+
+/// A stack that `scripts/up` started.
+#[derive(Debug)]
+pub struct Stack {
+    state: PathBuf,
+    vars: HashMap<String, String>,
+}
+
+/// A process that ends with its owner.
+#[derive(Debug)]
+pub struct Restarted(Child);
+
+/// A stack that ends with its owner.
+#[derive(Debug)]
+pub struct OwnStack(Stack);
+
+// === impl Stack ===
+
+impl Stack {
+    /// The stack that all tests of this process share, with the demo's policy.
+    /// `scripts/test` ends it.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Stack> = OnceLock::new();
+        SHARED.get_or_init(|| {
+            let state = root().join("target/e2e/shared");
+            Self::start(&state, &[]).expect("the shared stack starts")
+        })
+    }
+
+    /// A stack of the caller's own.
+    pub fn own(name: &str, arguments: &[&str]) -> Result<OwnStack> {
+        Self::start(&root().join("target/e2e").join(name), arguments).map(OwnStack)
+    }
+
+    /// The stack whose state lies in this folder.
+    pub fn running(state: &Path) -> Result<Self> {
+        let text = fs::read_to_string(state.join("env")).context("no stack is running")?;
+        let vars = text.lines().filter_map(|line| line.split_once('='));
+        let vars = vars.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Ok(Self { state: state.to_owned(), vars })
+    }
+
+    fn start(state: &Path, arguments: &[&str]) -> Result<Self> {
+        let output = script("up").arg("--state").arg(state).args(arguments).output()?;
+        ensure!(output.status.success(), "{}", text(&output));
+        Self::running(state)
+    }
+
+    pub fn state(&self) -> &Path {
+        &self.state
+    }
+
+    /// A variable of the stack's `env` file.
+    pub fn var(&self, name: &str) -> &str {
+        self.vars.get(name).map_or("", String::as_str)
+    }
+
+    /// A client without a key.
+    pub fn anonymous(&self) -> Client {
+        let ca = Path::new(self.var("KEYHOLE_CA"));
+        Client::new(self.var("KEYHOLE_URL"), ca).expect("up has written an address and a CA")
+    }
+
+    /// A client with the demo policy's key.
+    pub fn client(&self) -> Client {
+        self.anonymous().with_key(self.var("KEYHOLE_KEY"))
+    }
+
+    pub fn audit(&self) -> AuditLog {
+        AuditLog(self.var("KEYHOLE_AUDIT_LOG").into())
+    }
+
+    /// Swaps the policy; what `policy-apply` said if the gateway refused it.
+    pub fn apply(&self, policy: &str) -> Result<(), String> {
+        let file = self.state.join("applied.yaml");
+        fs::write(&file, policy).expect("the state folder is writable");
+        let output = script("policy-apply").arg("--state").arg(&self.state).arg(&file).output();
+        let output = output.expect("policy-apply starts");
+        if output.status.success() { Ok(()) } else { Err(text(&output)) }
+    }
+
+    /// The policy that the stack started with.
+    pub fn policy(&self) -> String {
+        fs::read_to_string(self.state.join("policy.yaml")).expect("up has written a policy")
+    }
+
+    /// Runs kubectl as the cluster's admin and returns what it printed.
+    pub fn kubectl(&self, arguments: &[&str]) -> Result<String> {
+        let kube = env::var_os("KUBEBUILDER_ASSETS")
+            .map_or_else(|| root().join(".tools/kube"), PathBuf::from);
+        let output = Command::new(kube.join("kubectl"))
+            .args(["--kubeconfig", self.var("KUBECONFIG")])
+            .args(arguments)
+            .output()?;
+        ensure!(output.status.success(), "kubectl {arguments:?}: {}", text(&output));
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// What Envoy's admin interface answers.
+    pub fn admin(&self, method: &str, path: &str) -> Result<String> {
+        let url = format!("{}{path}", self.var("KEYHOLE_ADMIN"));
+        let output = Command::new("curl").args(["-fsS", "-X", method, &url]).output()?;
+        ensure!(output.status.success(), "{}", text(&output));
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// Ends one process of the stack by its id, as `up` noted it.
+    pub fn kill(&self, process: &str) -> Result<()> {
+        let processes = fs::read_to_string(self.state.join("processes"))?;
+        let line = processes.lines().find(|line| line.split(' ').nth(1) == Some(process));
+        let pid = line.and_then(|line| line.split(' ').next()).context("no such process")?;
+        ensure!(Command::new("kill").args(["-9", pid]).status()?.success());
+        Ok(())
+    }
+
+    /// Ends Envoy and starts it again as it was, to read its configuration anew.
+    pub fn restart_envoy(&self) -> Result<Restarted> {
+        let command = fs::read(format!("/proc/{}/cmdline", self.var("KEYHOLE_ENVOY_PID")))?;
+        let command = String::from_utf8(command)?;
+        let mut words = command.split_terminator('\0');
+        self.kill("envoy")?;
+        let envoy = Command::new(words.next().context("no command")?)
+            .args(words)
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(self.state.join("logs/envoy-restarted.log"))?)
+            .spawn()
+            .map(Restarted)?;
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while self.admin("GET", "/ready").is_err() {
+            ensure!(Instant::now() < deadline, "Envoy did not get ready again");
+            thread::sleep(Duration::from_millis(100));
+        }
+        Ok(envoy)
+    }
+
+    /// Everything that the stack has written and an operator may read.
+    pub fn logs(&self) -> Result<Vec<(PathBuf, Vec<u8>)>> {
+        let files = fs::read_dir(self.state.join("logs"))?;
+        files
+            .map(|file| {
+                let path = file?.path();
+                let content = fs::read(&path)?;
+                Ok((path, content))
+            })
+            .collect()
+    }
+}
+
+// === impl OwnStack ===
+
+impl Deref for OwnStack {
+    type Target = Stack;
+
+    fn deref(&self) -> &Stack {
+        &self.0
+    }
+}
+
+impl Drop for OwnStack {
+    fn drop(&mut self) {
+        let down = script("down").arg("--state").arg(&self.0.state).output();
+        down.expect("down starts");
+    }
+}
+
+impl Drop for Restarted {
+    fn drop(&mut self) {
+        self.0.kill().and_then(|()| self.0.wait()).expect("it can be ended");
+    }
+}
+
+/// The root of the repository.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().expect("the root exists")
+}
+
+/// A new key of a client and its digest, from `keyhole key new`.
+pub fn new_key(client: &str) -> (String, String) {
+    let keyhole = root().join("target/debug/keyhole");
+    let output = Command::new(keyhole).args(["key", "new", client]).output().expect("it runs");
+    let printed = String::from_utf8(output.stdout).expect("it prints text");
+    let key = printed.lines().find(|line| line.starts_with("keyhole_"));
+    let digest = printed.lines().find_map(|line| line.strip_prefix("- sha256: "));
+    (key.expect("a key").to_owned(), digest.expect("a digest").to_owned())
+}
+
+fn script(name: &str) -> Command {
+    let mut command = Command::new(root().join("scripts").join(name));
+    command.env_remove("KUBECONFIG");
+    command
+}
+
+fn text(output: &Output) -> String {
+    let Output { stdout, stderr, .. } = output;
+    format!("{}{}", String::from_utf8_lossy(stdout), String::from_utf8_lossy(stderr))
+}
