@@ -172,3 +172,167 @@ impl Pending {
         Verdict::Refuse(Refused { client: Some(self.client), refusal })
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::config::load_policy;
+    use crate::key::KeyDigest;
+    use crate::token::Answer;
+    use crate::token::tests::minted;
+    use alloc::format;
+    use alloc::string::ToString;
+
+    const NOW: UnixTime = UnixTime::from_secs(1000);
+    const PODS: &str = "/api/v1/namespaces/d/pods";
+
+    fn policy() -> Policy {
+        let digest = KeyDigest::of(b"k").to_hex();
+        let text = format!(
+            "{{apiVersion: keyhole/v1, kind: Policy, clients: [{{name: sql, keys: [{{sha256: {digest}}}], \
+             serviceAccount: {{namespace: d, name: reader}}, roles: [r]}}], roles: [{{name: r, rules: [\
+             {{namespaces: [d], apiGroups: [\"\"], resources: [pods], verbs: [get, list, create, patch]}}]}}]}}"
+        );
+        load_policy(&text).unwrap().policy
+    }
+
+    fn headers(method: &str, target: &str, more: &[(&str, &str)]) -> Vec<Header> {
+        [
+            (":method", method),
+            (":path", target),
+            (":authority", "keyhole"),
+            (":scheme", "https"),
+        ]
+        .iter()
+        .chain(more)
+        .map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()))
+        .collect()
+    }
+
+    /// A permitted request that waits.
+    pub(crate) fn pending() -> Pending {
+        let headers = headers("GET", PODS, &[("x-api-key", "k")]);
+        match admit(&policy(), &headers, Body::Empty, &mut Tokens::default(), NOW) {
+            Progress::Pending(pending) => pending,
+            Progress::Done(verdict) => panic!("{verdict:?}"),
+        }
+    }
+
+    /// The header list that leaves, as text; or the refusal's code and message.
+    fn judge(headers: &[Header], body: Body) -> Result<Vec<String>, (u16, String)> {
+        let (policy, mut tokens) = (policy(), Tokens::default());
+        let pending = match admit(&policy, headers, body, &mut tokens, NOW) {
+            Progress::Pending(pending) => pending,
+            Progress::Done(Verdict::Refuse(refused)) => return Err(told(&refused.refusal)),
+            Progress::Done(Verdict::Forward(_)) => panic!("there is no token yet"),
+        };
+        tokens.tick(NOW);
+        let answer = minted("system:serviceaccount:d:reader", 1000, 1600);
+        let answer = Answer::Some { status: b"201", body: &answer };
+        tokens.answered(&pending.account().clone(), answer, NOW, 0).unwrap();
+        match pending.resume(&mut tokens, NOW) {
+            Progress::Done(Verdict::Forward(forward)) => Ok(forward
+                .headers()
+                .iter()
+                .map(|(name, value)| format!("{name}: {}", value.escape_ascii()))
+                .collect()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn told(refusal: &Refusal) -> (u16, String) {
+        let reply = refusal.reply();
+        let body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+        assert_eq!(body["kind"], "Status");
+        assert_eq!(body["code"], reply.code);
+        (reply.code, body["message"].as_str().unwrap().to_string())
+    }
+
+    #[test]
+    fn the_header_list_is_written_anew() {
+        let hostile = [
+            ("x-api-key", "k"),
+            ("accept", "application/json"),
+            ("content-type", "application/json; charset=utf-8"),
+            ("content-length", "2"),
+            ("user-agent", "SQL\u{1b}Server"),
+            ("x-request-id", "id"),
+            ("x-forwarded-proto", "https"),
+            ("impersonate-user", "admin"),
+            ("impersonate-extra-x", "y"),
+            ("x-remote-user", "admin"),
+            ("x-remote-extra-x", "y"),
+            ("x-forwarded-for", "6.6.6.6"),
+            ("cookie", "a=b"),
+            ("audit-id", "mine"),
+            ("connection", "upgrade"),
+            ("upgrade", "websocket"),
+            ("sec-websocket-protocol", "base64url.bearer.authorization.k8s.io.x"),
+            ("x-http-method-override", "DELETE"),
+        ];
+        let mut sent = judge(&headers("POST", PODS, &hostile), Body::Follows).unwrap();
+        let token = sent.pop().unwrap();
+        assert!(token.starts_with("authorization: Bearer h."), "{token}");
+        assert_eq!(
+            sent,
+            [
+                ":method: POST",
+                ":path: /api/v1/namespaces/d/pods",
+                ":authority: keyhole",
+                ":scheme: https",
+                "accept: application/json",
+                "user-agent: keyhole/sql SQLServer",
+                "content-type: application/json",
+                "content-length: 2",
+                "x-request-id: id",
+                "audit-id: id",
+                "x-forwarded-proto: https",
+            ]
+        );
+    }
+
+    #[test]
+    #[rustfmt::skip]
+    fn each_refusal_has_its_code_and_its_sentence() {
+        let key = ("x-api-key", "k");
+        for (method, target, more, body, code, message) in [
+            ("GET",    PODS, &[][..],                     Body::Empty,   401, "Unauthorized: keyhole: the request has no valid API key: send one as the header x-api-key"),
+            ("GET",    PODS, &[("x-api-key", "other")],   Body::Empty,   401, "Unauthorized: keyhole: the request has no valid API key: send one as the header x-api-key"),
+            // a stranger learns nothing about paths
+            ("GET",    "//", &[("x-api-key", "other")],   Body::Empty,   401, "Unauthorized: keyhole: the request has no valid API key: send one as the header x-api-key"),
+            ("GET",    PODS, &[key, key],                 Body::Empty,   400, "bad request: keyhole: more than one credential is given: send one `x-api-key`, or one `Authorization: Bearer keyhole_...`, not both"),
+            ("GET",    "/api/v1//pods", &[key],           Body::Empty,   400, "bad request: keyhole: the path contains an empty segment (`//`): name what is missing or drop the slash"),
+            ("GET",    PODS, &[key],                      Body::Follows, 400, "bad request: keyhole: a GET request has a body: leave it out"),
+            ("HEAD",   PODS, &[key],                      Body::Empty,   405, "the server does not allow this method on the requested resource: keyhole: use GET, POST, PUT, PATCH or DELETE"),
+            ("POST",   PODS, &[key, ("content-type", "text/plain")], Body::Follows, 415, "unsupported media type: keyhole: the body has a type that is not taken here: send `Content-Type: application/json` or `application/yaml`"),
+            ("POST",   PODS, &[key, ("content-encoding", "gzip")],   Body::Follows, 415, "unsupported media type: keyhole: the body has a `Content-Encoding`: send it uncompressed"),
+            // the apiserver's sentences
+            ("DELETE", "/api/v1/namespaces/d/pods/web-0", &[key],    Body::Empty, 403, "pods \"web-0\" is forbidden: User \"keyhole:sql\" cannot delete resource \"pods\" in API group \"\" in the namespace \"d\": keyhole: no rule of this client allows it"),
+            ("GET",    "/api/v1/namespaces/d/pods/web-0/log", &[key], Body::Empty, 403, "pods \"web-0\" is forbidden: User \"keyhole:sql\" cannot get resource \"pods/log\" in API group \"\" in the namespace \"d\": keyhole: no rule of this client allows it"),
+            ("GET",    "/apis/apps/v1/deployments", &[key],          Body::Empty, 403, "deployments.apps is forbidden: User \"keyhole:sql\" cannot list resource \"deployments\" in API group \"apps\" at the cluster scope: keyhole: no rule of this client allows it"),
+            ("GET",    "/metrics", &[key],                           Body::Empty, 403, "forbidden: User \"keyhole:sql\" cannot get path \"/metrics\": keyhole: no rule of this client allows it"),
+            ("GET",    "/api/v1/namespaces/d/pods/web-0/exec?command=id", &[key], Body::Empty, 403, "pods \"web-0\" is forbidden: User \"keyhole:sql\" cannot get resource \"pods/exec\" in API group \"\" in the namespace \"d\": keyhole: `exec` needs a stream, which this gateway does not carry; run a Job instead"),
+        ] {
+            let refusal = judge(&headers(method, target, more), body).unwrap_err();
+            assert_eq!(refusal, (code, message.to_string()), "{method} {target} {more:?}");
+        }
+    }
+
+    #[test]
+    fn a_forbidden_status_is_shaped_as_the_apiservers() {
+        let list = headers("DELETE", "/api/v1/namespaces/d/pods/web-0", &[("x-api-key", "k")]);
+        let progress = admit(&policy(), &list, Body::Empty, &mut Tokens::default(), NOW);
+        let Progress::Done(Verdict::Refuse(refused)) = progress else { panic!() };
+        let body = String::from_utf8(refused.refusal.reply().body).unwrap();
+        assert_eq!(
+            body,
+            concat!(
+                r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"#,
+                r#""pods \"web-0\" is forbidden: User \"keyhole:sql\" cannot delete resource \"pods\" "#,
+                r#"in API group \"\" in the namespace \"d\": keyhole: no rule of this client allows it","#,
+                r#""reason":"Forbidden","details":{"name":"web-0","kind":"pods"},"code":403}"#,
+                "\n"
+            )
+        );
+    }
+}

@@ -116,3 +116,133 @@ fn feed(digest: &mut Sha256, node: &Node) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::borrow::ToOwned;
+    use alloc::format;
+    use alloc::string::ToString;
+
+    const DIGEST: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    const GOOD: &str = "\
+apiVersion: keyhole/v1
+kind: Policy
+clients:
+- name: sql
+  keys: [{sha256: DIGEST}]
+  serviceAccount: {namespace: default, name: reader}
+  roles: [r]
+roles:
+- name: r
+  rules:
+  - {namespaces: [default], apiGroups: [\"\"], resources: [pods], verbs: [get]}
+";
+
+    fn good() -> String {
+        GOOD.replace("DIGEST", DIGEST)
+    }
+
+    fn problems(text: &str) -> Vec<String> {
+        load_policy(text).err().unwrap_or_default().iter().map(|p| p.to_string()).collect()
+    }
+
+    #[test]
+    fn a_good_policy_has_no_problems() {
+        assert_eq!(problems(&good()), [""; 0]);
+        assert_eq!(load_policy(&good()).unwrap().policy.clients().len(), 1);
+    }
+
+    #[test]
+    #[rustfmt::skip]
+    fn each_mistake_says_where_it_is_and_what_to_write() {
+        const RULE: &str = r#"{namespaces: [default], apiGroups: [""], resources: [pods], verbs: [get]}"#;
+        const KEY: &str = "{sha256: DIGEST}";
+        const ACCOUNT: &str = "{namespace: default, name: reader}";
+        for (old, new, expected) in [
+            // the document
+            ("keyhole/v1",    "keyhole/v2",      "line 1: apiVersion: is `keyhole/v2`: write `keyhole/v1`"),
+            ("kind: Policy",  "kind: Pod",       "line 2: kind: is `Pod`: write `Policy`"),
+            ("kind: Policy",  "",                "line 1: `kind` is missing: add it"),
+            ("kind: Policy",  "kind: Policy\nkind: Policy", "line 3: kind: given twice: keep one of them"),
+            ("kind: Policy",  "kind: Policy\nspec: {}", "line 3: spec: unknown field: write `apiVersion`, `kind`, `clients` or `roles`"),
+            ("kind: Policy",  "kind: &a Policy", "line 2: anchors are not supported: remove the `&...`"),
+            ("kind: Policy",  "kind: !x Policy", "line 2: tags are not supported: remove the `!...`"),
+            // clients
+            ("name: sql",     "name: SQL",       "line 4: clients[0].name: `SQL` is not a Kubernetes name: write lower-case letters, digits and `-`"),
+            ("roles: [r]",    "roles: [x]",      "line 7: clients[0].roles[0]: no role `x` is defined: write one of `r`, or add it under `roles`"),
+            ("roles: [r]",    "roles: [r, r]",   "line 7: clients[0].roles[1]: the role `r` is given twice"),
+            ("roles: [r]",    "roles: r",        "line 7: clients[0].roles: is `r`: write a list"),
+            ("roles: [r]",    "roles: [r]\n  sourceRanges: [10.0.0.0/8]", "line 8: clients[0].sourceRanges: not supported yet: remove it, and limit sources in Envoy's listener"),
+            // keys
+            (KEY,  "",                           "line 5: clients[0].keys: is empty, so nobody can be this client: add a key, or remove the client"),
+            (KEY,  "{sha256: abc}",              "line 5: clients[0].keys[0].sha256: is not 64 lower-case hex digits: write the SHA-256 digest of the key, as `keyhole key new` prints it"),
+            (KEY,  "{sha256: DIGEST}, {sha256: DIGEST}", "line 5: clients[0].keys[1].sha256: is given twice: a key belongs to one client, and is listed once"),
+            (KEY,  "{sha256: DIGEST, notAfter: soon}", "line 5: clients[0].keys[0].notAfter: `soon` is not a time: write one like 2026-11-01T00:00:00Z"),
+            (KEY,  "{sha256: DIGEST, notBefore: 2027-01-01T00:00:00Z, notAfter: 2026-01-01T00:00:00Z}",
+                   "line 5: clients[0].keys[0].notAfter: is not after `notBefore`, so the key is never valid: swap the two"),
+            // accounts
+            (ACCOUNT, "default/reader",          "line 6: clients[0].serviceAccount: is `default/reader`: write a mapping with `namespace`, `name`, `expirationSeconds` or `audiences`"),
+            (ACCOUNT, "{namespace: default}",    "line 6: clients[0].serviceAccount: `name` is missing: add it"),
+            (ACCOUNT, "{namespace: a/b, name: reader}", "line 6: clients[0].serviceAccount.namespace: `a/b` is not a Kubernetes name: write lower-case letters, digits and `-`"),
+            (ACCOUNT, "{namespace: default, name: reader, expirationSeconds: 60}", "line 6: clients[0].serviceAccount.expirationSeconds: is 60: write 600 (the apiserver's minimum) to 86400"),
+            (ACCOUNT, "{namespace: default, name: reader, expirationSeconds: 1h}", "line 6: clients[0].serviceAccount.expirationSeconds: is `1h`: write a whole number"),
+            (ACCOUNT, "{namespace: default, name: reader, audiences: [a, a]}", "line 6: clients[0].serviceAccount.audiences[1]: is empty or given twice: remove it"),
+            // rules that can never match
+            (RULE, "{apiGroups: [\"\"], resources: [pods], verbs: [get]}", "line 11: roles[0].rules[0]: does not say where it holds: add `namespaces: [...]`, `clusterScope: true` or `nonResourceURLs: [...]`"),
+            (RULE, "{namespaces: [d], clusterScope: true, apiGroups: [\"\"], resources: [pods], verbs: [get]}", "line 11: roles[0].rules[0].clusterScope: does not go with `namespaces`: write two rules"),
+            (RULE, "{clusterScope: false, apiGroups: [\"\"], resources: [pods], verbs: [get]}", "line 11: roles[0].rules[0].clusterScope: is `false`: leave it out, and say where the rule holds by `namespaces`"),
+            (RULE, "{namespaces: [], apiGroups: [\"\"], resources: [pods], verbs: [get]}", "line 11: roles[0].rules[0].namespaces: is empty, so the rule can never match: add to it"),
+            (RULE, "{namespaces: [D], apiGroups: [\"\"], resources: [pods], verbs: [get]}", "line 11: roles[0].rules[0].namespaces[0]: `D` is not a namespace: write its name, or `*` for any"),
+            (RULE, "{namespaces: [d], apiGroups: [core], resources: [pods], verbs: [get]}", "line 11: roles[0].rules[0].apiGroups[0]: `core` is not an API group: the core group is `\"\"`"),
+            (RULE, "{namespaces: [d], apiGroups: [apps/v1], resources: [pods], verbs: [get]}", "line 11: roles[0].rules[0].apiGroups[0]: `apps/v1` names a version: write `apps`"),
+            (RULE, "{namespaces: [d], apiGroups: [\"\"], resources: [Pod], verbs: [get]}", "line 11: roles[0].rules[0].resources[0]: `Pod` is not a resource: write its lower-case plural, as in `pods` or `pods/log`"),
+            (RULE, "{namespaces: [d], apiGroups: [\"\"], resources: [pods/*], verbs: [get]}", "line 11: roles[0].rules[0].resources[0]: `pods/*` would cover subresources by a star: name each one, as in `pods/log`"),
+            (RULE, "{namespaces: [d], apiGroups: [\"\"], resources: [nodes], verbs: [get]}", "line 11: roles[0].rules[0].resources[0]: `nodes` lies in no namespace: write a rule with `clusterScope: true`"),
+            (RULE, "{namespaces: [d], apiGroups: [\"\"], resources: [pods], verbs: [GET]}", "line 11: roles[0].rules[0].verbs[0]: `GET` is not a verb here: write one of create, delete, deletecollection, get, list, patch, update, watch, or `*`"),
+            (RULE, "{namespaces: [d], apiGroups: [\"\"], resources: [pods], verbs: [get, get]}", "line 11: roles[0].rules[0].verbs[1]: `get` is given twice: keep one of them"),
+            (RULE, "{namespaces: [d], apiGroups: [\"\"], resources: [pods]}", "line 11: roles[0].rules[0]: `verbs` is missing: add it"),
+            (RULE, "{namespaces: [d], apiGroups: [\"\"], resources: [pods], resourceNames: [a], verbs: [create]}", "line 11: roles[0].rules[0].verbs: `create` has no name in its path, so it never matches `resourceNames`: move it to a rule of its own"),
+            (RULE, "{nonResourceURLs: [version], verbs: [get]}", "line 11: roles[0].rules[0].nonResourceURLs[0]: `version` is not a path: write one like `/version`, or `/healthz/*` for all below it"),
+            (RULE, "{nonResourceURLs: [/healthz*], verbs: [get]}", "line 11: roles[0].rules[0].nonResourceURLs[0]: `/healthz*` is not a path: write one like `/version`, or `/healthz/*` for all below it"),
+            (RULE, "{nonResourceURLs: [/api/v1/pods], verbs: [get]}", "line 11: roles[0].rules[0].nonResourceURLs[0]: `/api/v1/pods` is a resource path: write a rule with `resources`"),
+            (RULE, "{nonResourceURLs: [/version], verbs: [list]}", "line 11: roles[0].rules[0].verbs[0]: `list` is not a verb here: write one of delete, get, patch, post, put, or `*`"),
+            (RULE, "{nonResourceURLs: [/version], resources: [pods], verbs: [get]}", "line 11: roles[0].rules[0].resources: does not go with `nonResourceURLs`: write two rules"),
+        ] {
+            let good = GOOD.to_owned();
+            assert!(good.contains(old), "{old}");
+            let text = good.replacen(old, new, 1).replace("DIGEST", DIGEST);
+            assert_eq!(problems(&text), [expected], "{new}");
+        }
+    }
+
+    #[test]
+    fn all_mistakes_are_found_at_once() {
+        let text =
+            good().replace("name: sql", "name: SQL\n  colour: red").replace("get", "got");
+        let text = text.replace("keyhole/v1", "v1").replace("default, name", "D, name");
+        let lines: Vec<_> = load_policy(&text).unwrap_err().iter().map(|p| p.line).collect();
+        assert_eq!(lines, [1, 4, 5, 7, 12]);
+    }
+
+    #[test]
+    fn a_plugin_configuration_counts_lines_within_the_policy() {
+        let indented =
+            |text: &str| text.lines().map(|line| format!("  {line}\n")).collect::<String>();
+        let text =
+            format!("policy:\n{}", indented(&good().replace("kind: Policy", "kind: Pod")));
+        let problems = load_plugin_config(&text).unwrap_err();
+        assert_eq!(problems[0].to_string(), "line 2: policy.kind: is `Pod`: write `Policy`");
+    }
+
+    #[test]
+    fn json_is_read_too_and_names_the_same_revision() {
+        let json = format!(
+            r#"{{"apiVersion":"keyhole/v1","kind":"Policy","clients":[{{"name":"sql","keys":[{{"sha256":"{DIGEST}"}}],"serviceAccount":{{"namespace":"default","name":"reader"}},"roles":["r"]}}],"roles":[{{"name":"r","rules":[{{"namespaces":["default"],"apiGroups":[""],"resources":["pods"],"verbs":["get"]}}]}}]}}"#
+        );
+        let (yaml, json) = (load_policy(&good()).unwrap(), load_policy(&json).unwrap());
+        assert_eq!(yaml.revision, json.revision);
+        let other = load_policy(&good().replace("get", "list")).unwrap();
+        assert_ne!(yaml.revision, other.revision);
+    }
+}

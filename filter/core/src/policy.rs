@@ -119,3 +119,132 @@ impl<'p> Permit<'p> {
         self.client
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::load_policy;
+    use crate::request::Request;
+    use alloc::format;
+
+    /// A policy of one client whose one role has these rules.
+    fn policy(rules: &str) -> Policy {
+        let digest = KeyDigest::of(b"k").to_hex();
+        let text = format!(
+            "{{apiVersion: keyhole/v1, kind: Policy, clients: [{{name: c, keys: [{{sha256: {digest}, \
+             notBefore: 2026-01-01T00:00:00Z, notAfter: 2026-02-01T00:00:00Z}}], \
+             serviceAccount: {{namespace: n, name: a}}, roles: [r]}}], \
+             roles: [{{name: r, rules: [{rules}]}}]}}"
+        );
+        load_policy(&text).unwrap().policy
+    }
+
+    fn allows(policy: &Policy, request: &str) -> bool {
+        let (method, target) = request.split_once(' ').unwrap();
+        let request = Request::parse(method.as_bytes(), target.as_bytes()).unwrap();
+        policy.authorize(&policy.clients[0], &request.attributes).is_ok()
+    }
+
+    #[test]
+    fn a_key_is_valid_from_not_before_until_not_after() {
+        let policy = policy("{nonResourceURLs: [/version], verbs: [get]}");
+        let start = 1_767_225_600; // 2026-01-01T00:00:00Z
+        let end = 1_769_904_000; // 2026-02-01T00:00:00Z
+        for (key, now, expected) in [
+            ("k", start - 1, Err(KeyRefused::NotYetValid)),
+            ("k", start, Ok("c")),
+            ("k", end - 1, Ok("c")),
+            ("k", end, Err(KeyRefused::Expired)),
+            ("x", start, Err(KeyRefused::Unknown)),
+            ("", start, Err(KeyRefused::Unknown)),
+        ] {
+            let client = policy.identify(key.as_bytes(), UnixTime::from_secs(now));
+            assert_eq!(client.map(Client::name), expected, "{key} {now}");
+        }
+    }
+
+    #[test]
+    #[rustfmt::skip]
+    fn rules_match_like_rbac_but_imply_less() {
+        const PODS: &str = r#"{namespaces: [d], apiGroups: [""], resources: [pods], verbs: [get, list]}"#;
+        const ALL: &str = r#"{namespaces: ["*"], apiGroups: ["*"], resources: ["*"], verbs: ["*"]}"#;
+        const CLUSTER: &str = r#"{clusterScope: true, apiGroups: ["*"], resources: ["*"], verbs: ["*"]}"#;
+        const LOG: &str = r#"{namespaces: [d], apiGroups: [""], resources: [pods/log], verbs: [get]}"#;
+        const NAMED: &str = r#"{namespaces: [d], apiGroups: [""], resources: [pods], resourceNames: [a], verbs: [get, list, watch]}"#;
+        const NAMESPACE: &str = r#"{namespaces: [d], apiGroups: [""], resources: [namespaces], verbs: [get]}"#;
+        const NAMESPACES: &str = r#"{clusterScope: true, apiGroups: [""], resources: [namespaces], resourceNames: [d], verbs: [get]}"#;
+        const SCALE: &str = r#"{namespaces: ["*"], apiGroups: [apps], resources: [deployments/scale], verbs: [update]}"#;
+        const HEALTH: &str = r#"{nonResourceURLs: [/healthz, "/healthz/*", /], verbs: [get]}"#;
+        const EVERYWHERE: &str = r#"{nonResourceURLs: ["/*"], verbs: [get]}"#;
+        for (rules, request, expected) in [
+            // each dimension must match
+            (PODS, "GET /api/v1/namespaces/d/pods",                        true),
+            (PODS, "GET /api/v1/namespaces/d/pods/a",                      true),
+            (PODS, "POST /api/v1/namespaces/d/pods",                       false),
+            (PODS, "GET /api/v1/namespaces/d/pods?watch=1",                false),
+            (PODS, "DELETE /api/v1/namespaces/d/pods",                     false),
+            (PODS, "GET /api/v1/namespaces/e/pods",                        false),
+            (PODS, "GET /api/v1/namespaces/dd/pods",                       false),
+            (PODS, "GET /api/v1/pods",                                     false),
+            (PODS, "GET /api/v1/namespaces/d/podsx",                       false),
+            (PODS, "GET /api/v1/namespaces/d/Pods",                        false),
+            (PODS, "GET /apis/apps/v1/namespaces/d/pods",                  false),
+            (PODS, "GET /api/v1/namespaces/d/pods/a/log",                  false),
+            (PODS, "GET /api/v1/namespaces/d",                             false),
+            (PODS, "GET /pods",                                            false),
+            // stars imply neither watch, nor subresources, nor the cluster scope
+            (ALL,  "DELETE /apis/x.io/v1/namespaces/e/widgets/a",          true),
+            (ALL,  "DELETE /api/v1/namespaces/e/pods",                     true),
+            (ALL,  "GET /api/v1/namespaces/e/pods?watch=1",                false),
+            (ALL,  "GET /api/v1/namespaces/e/pods/a/log",                  false),
+            (ALL,  "GET /api/v1/pods",                                     false),
+            (ALL,  "GET /api/v1/nodes/n",                                  false),
+            (ALL,  "DELETE /api/v1/namespaces/e",                          false),
+            (ALL,  "GET /version",                                         false),
+            (CLUSTER, "GET /api/v1/pods",                                  true),
+            (CLUSTER, "DELETE /api/v1/namespaces/e",                       true),
+            (CLUSTER, "GET /api/v1/namespaces",                            true),
+            (CLUSTER, "GET /api/v1/namespaces/e/pods",                     false),
+            (CLUSTER, "PUT /api/v1/namespaces/e/finalize",                 false),
+            // a subresource only by its name
+            (LOG,  "GET /api/v1/namespaces/d/pods/a/log",                  true),
+            (LOG,  "GET /api/v1/namespaces/d/pods/log",                    false),
+            (LOG,  "GET /api/v1/namespaces/d/pods/a",                      false),
+            (SCALE, "PUT /apis/apps/v1/namespaces/d/deployments/a/scale",  true),
+            (SCALE, "PUT /apis/apps/v1/namespaces/d/deployments/a",        false),
+            // a name in the path, or pinned by a field selector
+            (NAMED, "GET /api/v1/namespaces/d/pods/a",                     true),
+            (NAMED, "GET /api/v1/namespaces/d/pods/b",                     false),
+            (NAMED, "GET /api/v1/namespaces/d/pods",                       false),
+            (NAMED, "GET /api/v1/namespaces/d/pods?fieldSelector=metadata.name=a", true),
+            (NAMED, "GET /api/v1/namespaces/d/pods?fieldSelector=metadata.name=b", false),
+            (NAMED, "GET /api/v1/namespaces/d/pods?fieldSelector=metadata.name=a&watch=1", true),
+            // a namespace lies in itself, and at the cluster scope
+            (NAMESPACE, "GET /api/v1/namespaces/d",                        true),
+            (NAMESPACE, "GET /api/v1/namespaces/e",                        false),
+            (NAMESPACE, "GET /api/v1/namespaces",                          false),
+            (NAMESPACES, "GET /api/v1/namespaces/d",                       true),
+            (NAMESPACES, "GET /api/v1/namespaces/e",                       false),
+            // paths, by whole segments
+            (HEALTH, "GET /healthz",                                       true),
+            (HEALTH, "GET /healthz/etcd",                                  true),
+            (HEALTH, "GET /healthz/a/b",                                   true),
+            (HEALTH, "GET /",                                              true),
+            (HEALTH, "GET /healthzx",                                      false),
+            (HEALTH, "GET /livez",                                         false),
+            (HEALTH, "POST /healthz",                                      false),
+            (EVERYWHERE, "GET /metrics",                                   true),
+            (EVERYWHERE, "GET /debug/pprof/profile",                       true),
+            (EVERYWHERE, "GET /api/v1/pods",                               false),
+        ] {
+            assert_eq!(allows(&policy(rules), request), expected, "{request} by {rules}");
+        }
+    }
+
+    #[test]
+    fn the_empty_policy_knows_nobody() {
+        let policy = Policy::default();
+        let refused = policy.identify(b"", UnixTime::from_secs(0)).map(Client::name);
+        assert_eq!(refused, Err(KeyRefused::Unknown));
+    }
+}

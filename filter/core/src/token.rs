@@ -236,3 +236,87 @@ impl TokenFailure {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    const NOW: UnixTime = UnixTime::from_secs(1000);
+
+    pub(crate) fn account(name: &str) -> Account {
+        Account {
+            namespace: String::from("default"),
+            name: String::from(name),
+            expiration: Duration::from_secs(600),
+            audiences: Vec::new(),
+        }
+    }
+
+    /// The body of a 201 with a token of `subject` that lives from `iat` to `exp`.
+    pub(crate) fn minted(subject: &str, iat: u64, exp: u64) -> Vec<u8> {
+        let claims = format!(r#"{{"sub":"{subject}","iat":{iat},"exp":{exp}}}"#);
+        let payload = Base64UrlUnpadded::encode_string(claims.as_bytes());
+        format!(r#"{{"status":{{"token":"h.{payload}.s"}}}}"#).into_bytes()
+    }
+
+    #[test]
+    #[rustfmt::skip]
+    fn only_a_valid_token_of_the_account_is_believed() {
+        const SUBJECT: &str = "system:serviceaccount:default:reader";
+        let malformed = |why| Some(TokenFailure::Malformed(why));
+        let wrong = Some(TokenFailure::WrongToken);
+        for (status, body, expected) in [
+            ("201", minted(SUBJECT, 1000, 1600),                                 None),
+            ("201", minted("system:serviceaccount:default:other", 1000, 1600),   wrong.clone()),
+            ("201", minted("system:serviceaccount:other:reader", 1000, 1600),    wrong.clone()),
+            ("201", minted("admin", 1000, 1600),                                 wrong.clone()),
+            ("201", minted(SUBJECT, 100, 1000),                                  wrong.clone()),
+            ("201", minted(SUBJECT, 100, 1015),                                  wrong),
+            ("200", minted(SUBJECT, 1000, 1600),                                 Some(TokenFailure::Refused { status: 200, message: "without a reason".to_string() })),
+            ("201", b"".to_vec(),                                                malformed("there is no `status.token` in it")),
+            ("201", b"{}".to_vec(),                                              malformed("there is no `status.token` in it")),
+            ("201", br#"{"status":{"token":""}}"#.to_vec(),                      malformed("the token is not a JWT")),
+            ("201", br#"{"status":{"token":"a.b"}}"#.to_vec(),                   malformed("the token is not a JWT")),
+            ("201", br#"{"status":{"token":"h.e30.s"}}"#.to_vec(),               malformed("the token is not a JWT")),
+            ("201", br#"{"status":{"token":"a\r\nx: y"}}"#.to_vec(),             malformed("the token is not a JWT")),
+            ("404", br#"{"message":"gone"}"#.to_vec(),                           Some(TokenFailure::Refused { status: 404, message: "gone".to_string() })),
+            ("",    b"".to_vec(),                                                malformed("it has no status code")),
+        ] {
+            let answer = Answer::Some { status: status.as_bytes(), body: &body };
+            let failure = read_answer(&account("reader"), answer, NOW).err();
+            assert_eq!(failure, expected, "{status} {}", body.escape_ascii());
+        }
+        assert_eq!(read_answer(&account("reader"), Answer::None, NOW).err(), Some(TokenFailure::NoAnswer));
+    }
+
+    #[test]
+    fn a_token_is_renewed_at_80_percent_of_its_life() {
+        let body = minted("system:serviceaccount:default:reader", 1000, 1600);
+        let answer = Answer::Some { status: b"201", body: &body };
+        let token = read_answer(&account("reader"), answer, NOW).unwrap();
+        assert_eq!(token.refresh_at(0), UnixTime::from_secs(1480));
+        assert_eq!(token.refresh_at(9_999), UnixTime::from_millis(1_470_001));
+        assert!(token.is_valid(UnixTime::from_secs(1584)));
+        assert!(!token.is_valid(UnixTime::from_secs(1585)));
+    }
+
+    #[test]
+    fn a_token_request_asks_for_the_accounts_life_and_audiences() {
+        let mut account = account("reader");
+        account.audiences.push(String::from("vault"));
+        let request = TokenRequest::new(&account);
+        assert_eq!(request.path, "/api/v1/namespaces/default/serviceaccounts/reader/token");
+        assert_eq!(
+            String::from_utf8(request.body).unwrap(),
+            r#"{"kind":"TokenRequest","apiVersion":"authentication.k8s.io/v1","spec":{"audiences":["vault"],"expirationSeconds":600}}"#
+        );
+    }
+
+    #[test]
+    fn a_token_does_not_show_itself() {
+        let body = minted("system:serviceaccount:default:reader", 1000, 1600);
+        let answer = Answer::Some { status: b"201", body: &body };
+        let token = read_answer(&account("reader"), answer, NOW).unwrap();
+        assert!(!format!("{token:?}").contains(&token.secret));
+    }
+}

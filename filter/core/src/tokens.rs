@@ -174,3 +174,130 @@ impl Entry {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::token::tests::{account, minted};
+    use alloc::string::String;
+
+    const SUBJECT: &str = "system:serviceaccount:default:reader";
+
+    /// One account, told by seconds.
+    #[derive(Default)]
+    struct Story {
+        tokens: Tokens,
+    }
+
+    impl Story {
+        /// `token`, `wait`, or why there is none.
+        fn get(&mut self, at: u64) -> String {
+            match self.tokens.get(&account("reader"), UnixTime::from_secs(at)) {
+                Ok(Some(_)) => String::from("token"),
+                Ok(None) => String::from("wait"),
+                Err(failure) => alloc::format!("{failure}"),
+            }
+        }
+
+        /// How many requests leave.
+        fn tick(&mut self, at: u64) -> usize {
+            self.tokens.tick(UnixTime::from_secs(at)).len()
+        }
+
+        fn minted(&mut self, at: u64) {
+            let body = minted(SUBJECT, at, at + 600);
+            let answer = Answer::Some { status: b"201", body: &body };
+            self.tokens
+                .answered(&account("reader"), answer, UnixTime::from_secs(at), 0)
+                .unwrap();
+        }
+
+        fn lost(&mut self, at: u64) {
+            let now = UnixTime::from_secs(at);
+            self.tokens.answered(&account("reader"), Answer::None, now, 0).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn one_request_serves_all_who_wait() {
+        let mut story = Story::default();
+        assert_eq!((story.get(0), story.get(0)), ("wait".into(), "wait".into()));
+        assert_eq!((story.tick(0), story.tick(0)), (1, 0));
+        assert_eq!(story.get(1), "wait");
+        assert_eq!(story.tick(1), 0);
+        story.minted(1);
+        assert_eq!(story.get(2), "token");
+        assert_eq!(story.tick(2), 0);
+    }
+
+    #[test]
+    fn a_token_in_use_is_renewed_ahead_and_serves_until_it_expires() {
+        let mut story = Story::default();
+        story.get(0);
+        story.tick(0);
+        story.minted(0);
+        assert_eq!((story.get(479), story.tick(479)), ("token".into(), 0));
+        assert_eq!((story.get(480), story.tick(480)), ("token".into(), 1));
+        // The endpoint is lost: the old token serves on, asking backs off.
+        story.lost(481);
+        assert_eq!((story.get(481), story.tick(481)), ("token".into(), 0));
+        assert_eq!((story.get(482), story.tick(482)), ("token".into(), 1));
+        story.lost(483);
+        assert_eq!((story.tick(484), story.tick(485)), (0, 1));
+        story.lost(485);
+        assert_eq!(story.get(584), "token");
+        assert!(story.get(585) == "wait", "the leeway has begun");
+        assert_eq!(story.tick(585), 1);
+        story.minted(586);
+        assert_eq!(story.get(586), "token");
+    }
+
+    #[test]
+    fn an_unused_token_is_not_renewed_but_forgotten() {
+        let mut story = Story::default();
+        story.get(0);
+        story.tick(0);
+        story.minted(0);
+        assert_eq!((story.tick(480), story.tick(599)), (0, 0));
+        assert!(story.tokens.entries.is_empty());
+    }
+
+    #[test]
+    fn a_failure_is_told_until_it_is_time_to_ask_again() {
+        let mut story = Story::default();
+        story.get(0);
+        story.tick(0);
+        story.lost(0);
+        assert!(story.get(0).starts_with("the apiserver did not answer"));
+        assert_eq!(story.tick(0), 0);
+        assert_eq!((story.get(1), story.tick(1)), ("wait".into(), 1));
+        story.lost(1);
+        assert!(story.get(2).starts_with("the apiserver did not answer"));
+        assert_eq!((story.get(3), story.tick(3)), ("wait".into(), 1));
+    }
+
+    #[test]
+    fn a_request_that_is_never_answered_gives_way() {
+        let mut story = Story::default();
+        story.get(0);
+        assert_eq!((story.tick(0), story.tick(5), story.tick(6)), (1, 0, 0));
+        assert!(story.get(6).starts_with("the apiserver did not answer"));
+        assert_eq!((story.get(7), story.tick(7)), ("wait".into(), 1));
+    }
+
+    #[test]
+    fn a_refused_renewal_never_costs_the_token() {
+        let mut story = Story::default();
+        story.get(0);
+        story.tick(0);
+        story.minted(0);
+        story.get(480);
+        story.tick(480);
+        let body = minted("system:serviceaccount:default:other", 480, 1080);
+        let answer = Answer::Some { status: b"201", body: &body };
+        let now = UnixTime::from_secs(480);
+        let failure = story.tokens.answered(&account("reader"), answer, now, 0).unwrap_err();
+        assert_eq!(failure, TokenFailure::WrongToken);
+        assert_eq!(story.get(480), "token");
+    }
+}

@@ -82,3 +82,47 @@ impl Waiting {
         done
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admit::tests::pending;
+
+    const NOW: UnixTime = UnixTime::from_secs(1000);
+
+    #[test]
+    fn a_request_waits_only_so_long() {
+        let (mut waiting, mut tokens) = (Waiting::default(), Tokens::default());
+        waiting.push(7, pending(), NOW).unwrap();
+        assert!(
+            waiting
+                .resume(&mut tokens, NOW.after(LONGEST_WAIT - Duration::from_millis(1)))
+                .is_empty()
+        );
+        let done = waiting.resume(&mut tokens, NOW.after(LONGEST_WAIT));
+        assert!(
+            matches!(&done[..], [(7, Verdict::Refuse(refused))] if refused.refusal.reply().code == 503)
+        );
+        assert!(waiting.is_empty());
+    }
+
+    #[test]
+    fn only_so_many_wait() {
+        let mut waiting = Waiting::default();
+        for stream in 0..1024 {
+            waiting.push(stream, pending(), NOW).unwrap();
+        }
+        let refused = waiting.push(1024, pending(), NOW).unwrap_err();
+        assert!(
+            matches!(refused, Verdict::Refuse(refused) if refused.refusal.reply().code == 429)
+        );
+    }
+
+    #[test]
+    fn a_stream_that_ends_waits_no_longer() {
+        let mut waiting = Waiting::default();
+        waiting.push(7, pending(), NOW).unwrap();
+        waiting.remove(7);
+        assert!(waiting.is_empty());
+    }
+}
