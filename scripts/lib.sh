@@ -20,10 +20,10 @@ die() {
   exit 1
 }
 
-# The folder of a running stack: `--state DIR` if given, else target/up. Leaves
-# the other arguments in `rest`.
+# The folder of a running stack: `--state DIR` if given, else $KEYHOLE_STATE, else
+# target/up. Leaves the other arguments in `rest`.
 state_from() {
-  state=$root/target/up
+  state=${KEYHOLE_STATE:-$root/target/up}
   rest=()
   while [ $# -gt 0 ]; do
     case $1 in

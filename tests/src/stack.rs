@@ -18,6 +18,7 @@ use crate::client::Client;
 pub struct Stack {
     state: PathBuf,
     vars: HashMap<String, String>,
+    envoy: Vec<String>,
 }
 
 /// A process that ends with its owner.
@@ -50,8 +51,12 @@ impl Stack {
     pub fn running(state: &Path) -> Result<Self> {
         let text = fs::read_to_string(state.join("env")).context("no stack is running")?;
         let vars = text.lines().filter_map(|line| line.split_once('='));
-        let vars = vars.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        Ok(Self { state: state.to_owned(), vars })
+        let vars: HashMap<_, _> =
+            vars.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let pid = vars.get("KEYHOLE_ENVOY_PID").context("no Envoy is running")?;
+        let command = fs::read_to_string(format!("/proc/{pid}/cmdline"))?;
+        let envoy = command.split_terminator('\0').map(str::to_owned).collect();
+        Ok(Self { state: state.to_owned(), vars, envoy })
     }
 
     fn start(state: &Path, arguments: &[&str]) -> Result<Self> {
@@ -118,23 +123,23 @@ impl Stack {
         Ok(String::from_utf8(output.stdout)?)
     }
 
-    /// Ends one process of the stack by its id, as `up` noted it.
+    /// Ends one process of the stack by its id, as `up` noted it, and waits for it.
     pub fn kill(&self, process: &str) -> Result<()> {
         let processes = fs::read_to_string(self.state.join("processes"))?;
         let line = processes.lines().find(|line| line.split(' ').nth(1) == Some(process));
         let pid = line.and_then(|line| line.split(' ').next()).context("no such process")?;
-        ensure!(Command::new("kill").args(["-9", pid]).status()?.success());
+        while Command::new("kill").args(["-9", pid]).stderr(Stdio::null()).status()?.success() {
+            thread::sleep(Duration::from_millis(50));
+        }
         Ok(())
     }
 
     /// Ends Envoy and starts it again as it was, to read its configuration anew.
     pub fn restart_envoy(&self) -> Result<Restarted> {
-        let command = fs::read(format!("/proc/{}/cmdline", self.var("KEYHOLE_ENVOY_PID")))?;
-        let command = String::from_utf8(command)?;
-        let mut words = command.split_terminator('\0');
+        let (program, arguments) = self.envoy.split_first().context("no command")?;
         self.kill("envoy")?;
-        let envoy = Command::new(words.next().context("no command")?)
-            .args(words)
+        let envoy = Command::new(program)
+            .args(arguments)
             .stdout(Stdio::null())
             .stderr(fs::File::create(self.state.join("logs/envoy-restarted.log"))?)
             .spawn()

@@ -55,10 +55,10 @@ pub enum TokenFailure {
     #[error("the apiserver's answer is not a TokenRequest with a token: {0}")]
     Malformed(&'static str),
     #[error(
-        "the apiserver did not answer in time: look at the cluster `kube-apiserver-gateway`"
+        "nothing answered in time: look whether the apiserver runs, and whether the gateway's own token and CA files are there"
     )]
     NoAnswer,
-    #[error("the apiserver answered {status}: {message}: {advice}", advice = advice(*.status))]
+    #[error("asking for it was answered {status}: {message}: {advice}", advice = advice(*.status))]
     Refused { status: u16, message: String },
     #[error("the apiserver gave a token of another account, or one that is not valid now")]
     WrongToken,
@@ -208,19 +208,33 @@ fn refused(status: &[u8], body: &[u8]) -> TokenFailure {
         return TokenFailure::Malformed("it has no status code");
     };
     let message = match serde_json::from_slice::<ErrorBody>(body) {
+        // Only an error is quoted: whatever else came may contain a token.
+        _ if status < 400 => "which is not 201".to_string(),
         Ok(error) => error.message,
-        Err(_) => "without a reason".to_string(),
+        Err(_) => excerpt(body),
     };
     TokenFailure::Refused { status, message }
 }
 
+/// What Envoy says when it answers in the apiserver's place.
+fn excerpt(body: &[u8]) -> String {
+    let printable = body.iter().filter(|byte| matches!(byte, b' '..=b'~'));
+    match printable.take(200).map(|byte| char::from(*byte)).collect::<String>() {
+        text if text.is_empty() => "without a reason".to_string(),
+        text => text,
+    }
+}
+
 fn advice(status: u16) -> &'static str {
     match status {
-        401 => "renew the gateway's own token",
+        401 => "look whether the gateway's own token file is there and valid",
         403 => "allow the gateway's account to create serviceaccounts/token for this one",
         404 => "create the ServiceAccount, or correct the client's `serviceAccount`",
         422 => "correct the client's `expirationSeconds` or `audiences`",
-        _ => "look at the apiserver",
+        503 => {
+            "look whether the apiserver runs, and whether its certificate chains to the CA file"
+        }
+        _ => "look at the apiserver's log",
     }
 }
 
@@ -272,13 +286,14 @@ pub(crate) mod tests {
             ("201", minted("admin", 1000, 1600),                                 wrong.clone()),
             ("201", minted(SUBJECT, 100, 1000),                                  wrong.clone()),
             ("201", minted(SUBJECT, 100, 1015),                                  wrong),
-            ("200", minted(SUBJECT, 1000, 1600),                                 Some(TokenFailure::Refused { status: 200, message: "without a reason".to_string() })),
+            ("200", minted(SUBJECT, 1000, 1600),                                 Some(TokenFailure::Refused { status: 200, message: "which is not 201".to_string() })),
             ("201", b"".to_vec(),                                                malformed("there is no `status.token` in it")),
             ("201", b"{}".to_vec(),                                              malformed("there is no `status.token` in it")),
             ("201", br#"{"status":{"token":""}}"#.to_vec(),                      malformed("the token is not a JWT")),
             ("201", br#"{"status":{"token":"a.b"}}"#.to_vec(),                   malformed("the token is not a JWT")),
             ("201", br#"{"status":{"token":"h.e30.s"}}"#.to_vec(),               malformed("the token is not a JWT")),
             ("201", br#"{"status":{"token":"a\r\nx: y"}}"#.to_vec(),             malformed("the token is not a JWT")),
+            ("503", b"connect\r\nerror".to_vec(),                                Some(TokenFailure::Refused { status: 503, message: "connecterror".to_string() })),
             ("404", br#"{"message":"gone"}"#.to_vec(),                           Some(TokenFailure::Refused { status: 404, message: "gone".to_string() })),
             ("",    b"".to_vec(),                                                malformed("it has no status code")),
         ] {
