@@ -5,16 +5,16 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::account::Account;
-use crate::attributes::Attributes;
-use crate::head::{Body, Head, Header};
+use crate::policy::account::Account;
 use crate::policy::{Client, KeyRefused, Permit, Policy};
 use crate::refusal::{Forbidden, Refusal, Refused, Why};
+use crate::request::attributes::Attributes;
+use crate::request::head::{Body, Head, Header};
+use crate::request::streaming::Streaming;
 use crate::request::{Method, Request, RequestError};
-use crate::streaming::Streaming;
 use crate::time::UnixTime;
 use crate::token::Token;
-use crate::tokens::Tokens;
+use crate::token::tokens::Tokens;
 use crate::upstream::{self, Headers};
 
 /// How far a request has come.
@@ -177,7 +177,7 @@ impl Pending {
 pub(crate) mod tests {
     use super::*;
     use crate::config::load_policy;
-    use crate::key::KeyDigest;
+    use crate::policy::key::KeyDigest;
     use crate::token::Answer;
     use crate::token::tests::minted;
     use alloc::format;

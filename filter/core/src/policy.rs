@@ -1,15 +1,20 @@
 //! The compiled policy: who may do what, as whom.
 
+pub(crate) mod account;
+pub(crate) mod key;
+pub(crate) mod names;
+pub(crate) mod rules;
+
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use hashbrown::HashMap;
 
-use crate::account::Account;
-use crate::attributes::Attributes;
-use crate::key::KeyDigest;
-use crate::names::Names;
-use crate::rules::{Question, Rules};
+use self::account::Account;
+use self::key::KeyDigest;
+use self::names::Names;
+use self::rules::{Question, Rules};
+use crate::request::attributes::Attributes;
 use crate::time::UnixTime;
 
 /// All clients and roles, compiled. The empty policy denies everything.

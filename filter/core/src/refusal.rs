@@ -6,14 +6,14 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 
-use crate::account::Account;
-use crate::attributes::Attributes;
-use crate::head::HeadError;
-use crate::media::Unsupported;
 use crate::policy::KeyRefused;
+use crate::policy::account::Account;
 use crate::reply::{Details, Reply, Status};
 use crate::request::RequestError;
-use crate::streaming::Streaming;
+use crate::request::attributes::Attributes;
+use crate::request::head::HeadError;
+use crate::request::media::Unsupported;
+use crate::request::streaming::Streaming;
 use crate::token::TokenFailure;
 
 /// A refusal, and the client it is addressed to, where one was identified.

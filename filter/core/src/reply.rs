@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use serde::Serialize;
 
-use crate::attributes::ResourceAttributes;
+use crate::request::attributes::ResourceAttributes;
 
 /// A whole response.
 #[derive(Clone, Debug)]

@@ -1,15 +1,25 @@
 //! One request in Kubernetes terms, and the bytes that will go upstream.
 
+pub(crate) mod attributes;
+pub(crate) mod head;
+pub(crate) mod media;
+mod parameters;
+pub(crate) mod path;
+pub(crate) mod query;
+mod selector;
+pub(crate) mod streaming;
+pub(crate) mod verb;
+
 use alloc::borrow::{Cow, ToOwned};
 use alloc::string::String;
 
-use crate::attributes::{Attributes, ResourceAttributes};
-use crate::key::KEY_PREFIX;
-use crate::parameters::{self, Carrier};
-use crate::path::{self, Object, PathError, Target};
-use crate::query::{self, Query, QueryError};
-use crate::selector::pinned_name;
-use crate::verb::Verb;
+use self::attributes::{Attributes, ResourceAttributes};
+use self::parameters::Carrier;
+use self::path::{Object, PathError, Target};
+use self::query::{Query, QueryError};
+use self::selector::pinned_name;
+use self::verb::Verb;
+use crate::policy::key::KEY_PREFIX;
 
 /// The methods that Kubernetes clients need; byte-exact, as the apiserver compares them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

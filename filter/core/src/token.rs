@@ -3,6 +3,9 @@
 //! The TokenRequest API: `POST .../serviceaccounts/{name}/token` answers 201 with
 //! `status.token`. Anything else did not happen.
 
+pub(crate) mod tokens;
+pub(crate) mod waiting;
+
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -12,7 +15,7 @@ use core::time::Duration;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use serde::{Deserialize, Serialize};
 
-use crate::account::Account;
+use crate::policy::account::Account;
 use crate::time::UnixTime;
 
 /// A token is not sent in the last seconds of its life: a request takes time,

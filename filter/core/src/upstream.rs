@@ -5,9 +5,9 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::head::{Body, Head};
-use crate::media::{self, Unsupported};
 use crate::request::Method;
+use crate::request::head::{Body, Head};
+use crate::request::media::{self, Unsupported};
 
 /// Longer user agents are cut.
 const MAX_USER_AGENT_BYTES: usize = 256;

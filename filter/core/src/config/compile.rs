@@ -15,10 +15,10 @@ use super::problem::{At, Problems};
 use super::syntax::{is_label, is_subdomain};
 use super::written::{ApiVersion, Kind, Tolerant};
 use super::{rule, written};
-use crate::account::Account;
-use crate::key::KeyDigest;
+use crate::policy::account::Account;
+use crate::policy::key::KeyDigest;
+use crate::policy::rules::Rules;
 use crate::policy::{Client, Key, Policy};
-use crate::rules::Rules;
 use crate::time::UnixTime;
 
 const DEFAULT_EXPIRATION_SECONDS: u64 = 3600;

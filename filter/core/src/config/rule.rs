@@ -7,10 +7,10 @@ use alloc::vec::Vec;
 use super::problem::{At, Problems};
 use super::syntax::{is_label, is_segment, is_subdomain};
 use super::written::{List, Rule, Tolerant};
-use crate::names::{NameId, Names};
-use crate::rules::{PathPattern, Pattern, Rules};
-use crate::streaming::Streaming;
-use crate::verb::{Verb, VerbSet};
+use crate::policy::names::{NameId, Names};
+use crate::policy::rules::{PathPattern, Pattern, Rules};
+use crate::request::streaming::Streaming;
+use crate::request::verb::{Verb, VerbSet};
 
 /// Cluster-scoped resources that people look for in namespaces.
 const CLUSTER_SCOPED: &[&str] = &[

@@ -15,7 +15,7 @@ pub(super) fn is_subdomain(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(is_label)
 }
 
-/// A path segment as [`crate::path`] accepts it.
+/// A path segment as [`crate::request::path`] accepts it.
 pub(super) fn is_segment(text: &str) -> bool {
     !matches!(text, "" | "." | "..")
         && text.len() <= 253

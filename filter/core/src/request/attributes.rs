@@ -3,7 +3,7 @@
 use alloc::borrow::Cow;
 use core::fmt;
 
-use crate::verb::Verb;
+use crate::request::verb::Verb;
 
 /// A request as kube-apiserver's `RequestInfo` describes it.
 #[derive(Clone, Debug, Eq, PartialEq)]

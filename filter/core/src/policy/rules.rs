@@ -9,9 +9,9 @@
 
 use hashbrown::HashMap;
 
-use crate::attributes::{Attributes, ResourceAttributes};
-use crate::names::{NameId, Names};
-use crate::verb::{Verb, VerbSet};
+use crate::policy::names::{NameId, Names};
+use crate::request::attributes::{Attributes, ResourceAttributes};
+use crate::request::verb::{Verb, VerbSet};
 
 /// What one role allows. Empty allows nothing.
 #[derive(Debug, Default)]

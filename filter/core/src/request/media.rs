@@ -3,8 +3,8 @@
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
-use crate::head::{Body, Head};
 use crate::request::Method;
+use crate::request::head::{Body, Head};
 
 const JSON: &str = "application/json";
 const YAML: &str = "application/yaml";
@@ -83,7 +83,7 @@ fn essence(media_type: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::head::Header;
+    use crate::request::head::Header;
     use alloc::string::String;
 
     fn sent(method: Method, given: Option<&str>) -> Result<Option<&'static str>, Unsupported> {

@@ -5,8 +5,8 @@
 
 use alloc::borrow::ToOwned;
 
-use crate::query::QueryError;
-use crate::verb::{Verb, VerbSet};
+use crate::request::query::QueryError;
+use crate::request::verb::{Verb, VerbSet};
 
 /// Where a parameter is legal.
 enum Place {

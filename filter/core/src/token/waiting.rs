@@ -8,7 +8,7 @@ use crate::admit::{Pending, Progress, Verdict};
 use crate::refusal::Refusal;
 use crate::time::UnixTime;
 use crate::token::TokenFailure;
-use crate::tokens::Tokens;
+use crate::token::tokens::Tokens;
 
 /// How long a request waits at most.
 const LONGEST_WAIT: Duration = Duration::from_secs(8);

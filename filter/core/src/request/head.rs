@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::key::{KEY_PREFIX, MAX_KEY_BYTES};
+use crate::policy::key::{KEY_PREFIX, MAX_KEY_BYTES};
 
 /// A header as the host gives it: a lower-case name, and any bytes.
 pub type Header = (String, Vec<u8>);

@@ -19,7 +19,7 @@ use core::time::Duration;
 
 use hashbrown::HashMap;
 
-use crate::account::Account;
+use crate::policy::account::Account;
 use crate::time::UnixTime;
 use crate::token::{Answer, Token, TokenFailure, TokenRequest, read_answer};
 
