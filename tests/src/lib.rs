@@ -3,4 +3,7 @@
 
 pub mod audit;
 pub mod client;
+pub mod discovery;
+pub mod generate;
+pub mod oracle;
 pub mod stack;
