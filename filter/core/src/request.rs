@@ -196,6 +196,11 @@ fn verb(method: Method, object: &Object<'_>, query: &Query<'_>) -> Verb {
 fn selected_name(query: &Query<'_>) -> Result<Cow<'static, str>, QueryError> {
     let Some(selector) = query.get("fieldSelector") else { return Ok(Cow::Borrowed("")) };
     match pinned_name(selector) {
+        // The apiserver forgets the name if it cannot parse the labels.
+        Ok(Some(_)) if query.get("labelSelector").is_some() => Err(QueryError::Invalid {
+            name: "labelSelector",
+            expected: "it without `fieldSelector=metadata.name`, which selects one object already",
+        }),
         Ok(Some(name)) => Ok(Cow::Owned(name.to_owned())),
         Ok(None) => Ok(Cow::Borrowed("")),
         Err(_) => Err(QueryError::Invalid {

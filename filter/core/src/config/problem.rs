@@ -8,7 +8,7 @@ use core::fmt;
 use super::document::{Node, Value};
 
 /// One mistake in a document.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Problem {
     /// 1-based.
     pub line: usize,
@@ -122,7 +122,7 @@ impl<'n> Problems<'n> {
 
     pub(super) fn into_result<T>(self, value: Option<T>) -> Result<T, Vec<Problem>> {
         let mut found = self.found.into_inner();
-        found.sort();
+        found.sort_by_key(|problem| problem.line);
         found.dedup();
         match value {
             Some(value) if found.is_empty() => Ok(value),

@@ -10,8 +10,9 @@
 //! term       field ("=" | "==" | "!=") value
 //! ```
 //!
-//! A backslash escapes in that grammar; a selector with one pins nothing here
-//! and is refused by [`pinned_name`], as is one that the apiserver cannot parse.
+//! A backslash escapes in that grammar. A selector with one is refused by
+//! [`pinned_name`], as is one that the apiserver cannot parse, and one that names
+//! the object twice: the apiserver would take the name that sorts first.
 
 /// The selector cannot be read in one way only.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -25,8 +26,8 @@ pub(crate) fn pinned_name(selector: &str) -> Result<Option<&str>, Unreadable> {
     let mut pinned = None;
     for term in selector.split(',').filter(|term| !term.is_empty()) {
         let (field, value, exact) = requirement(term).ok_or(Unreadable)?;
-        if exact && pinned.is_none() && field == "metadata.name" {
-            pinned = Some(value);
+        if exact && field == "metadata.name" && pinned.replace(value).is_some() {
+            return Err(Unreadable);
         }
     }
     Ok(pinned.filter(|name| is_path_segment(name)))
@@ -58,7 +59,8 @@ mod tests {
             ("metadata.name=web-0",                    Ok(Some("web-0"))),
             ("metadata.name==web-0",                   Ok(Some("web-0"))),
             ("status.phase=Running,metadata.name=a",   Ok(Some("a"))),
-            ("metadata.name=a,metadata.name=b",        Ok(Some("a"))),
+            ("metadata.name=a,metadata.name=b",        Err(Unreadable)),
+            ("metadata.name=a,metadata.name!=b",       Ok(Some("a"))),
             ("metadata.name!=web-0",                   Ok(None)),
             ("status.phase=Running",                   Ok(None)),
             ("metadata.name=",                         Ok(None)),
