@@ -95,7 +95,7 @@ impl Client {
         self.raw(request.as_bytes())
     }
 
-    /// Sends these bytes and reads one response, to the end of the connection.
+    /// Sends these bytes and reads one response.
     pub fn raw(&self, request: &[u8]) -> Result<Response> {
         let tcp = TcpStream::connect((self.host.as_str(), self.port))?;
         tcp.set_read_timeout(Some(Duration::from_secs(30)))?;
@@ -105,11 +105,17 @@ impl Client {
         // A server may refuse and close before it has read everything.
         let sent = stream.write_all(request).and_then(|()| stream.flush());
         let mut received = Vec::new();
-        match stream.read_to_end(&mut received) {
-            Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::UnexpectedEof => {}
-            Err(_) if !received.is_empty() => {}
-            Err(error) => return Err(sent.err().unwrap_or(error).into()),
+        let mut chunk = [0; 16 * 1024];
+        // Envoy keeps a refused connection open for a while: stop at the end of
+        // the response, not of the connection.
+        while !Response::is_complete(&received) {
+            match stream.read(&mut chunk) {
+                Ok(0) => break,
+                Ok(count) => received.extend_from_slice(&chunk[..count]),
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => break,
+                Err(_) if !received.is_empty() => break,
+                Err(error) => return Err(sent.err().unwrap_or(error).into()),
+            }
         }
         Response::parse(&received)
     }
@@ -118,7 +124,8 @@ impl Client {
 // === impl Response ===
 
 impl Response {
-    fn parse(bytes: &[u8]) -> Result<Self> {
+    /// Reads a whole response from the bytes of HTTP/1.1.
+    pub fn parse(bytes: &[u8]) -> Result<Self> {
         let mut headers = [httparse::EMPTY_HEADER; 64];
         let mut parsed = httparse::Response::new(&mut headers);
         let httparse::Status::Complete(head) = parsed.parse(bytes)? else {
@@ -137,6 +144,21 @@ impl Response {
             response.body = dechunk(&response.body)?;
         }
         Ok(response)
+    }
+
+    /// Whether nothing is missing, as far as the head tells.
+    fn is_complete(bytes: &[u8]) -> bool {
+        let mut headers = [httparse::EMPTY_HEADER; 64];
+        let Ok(httparse::Status::Complete(head)) =
+            httparse::Response::new(&mut headers).parse(bytes)
+        else {
+            return false;
+        };
+        let length = headers.iter().find(|h| h.name.eq_ignore_ascii_case("content-length"));
+        match length.and_then(|h| str::from_utf8(h.value).ok()?.parse().ok()) {
+            Some(length) => bytes.len().saturating_sub(head) >= length,
+            None => dechunk(&bytes[head..]).is_ok(),
+        }
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {

@@ -2,6 +2,7 @@
 //! that speaks as SQL Server does, and the apiserver's audit log as the witness.
 
 pub mod audit;
+pub mod cases;
 pub mod client;
 pub mod discovery;
 pub mod generate;

@@ -1,0 +1,192 @@
+//! The rows of `tests/cases/*.toml`: on the core natively, on the built filter in
+//! Envoy over HTTP/1.1 with the bytes as they are written, and over HTTP/2.
+
+use std::process::Command;
+use std::sync::Mutex;
+use std::thread;
+
+use keyhole_core::{
+    Attributes, Body, Header, Progress, Request, Tokens, UnixTime, Verdict, admit, load_policy,
+};
+use keyhole_tests::audit::Event;
+use keyhole_tests::cases::{self, Case, Outcome};
+use keyhole_tests::client::Response;
+use keyhole_tests::stack::Stack;
+
+/// What a request came to, natively.
+fn natively(policy: &keyhole_core::Policy, case: &Case) -> Outcome {
+    let (method, target) = case.request_line();
+    let mut headers: Vec<Header> = vec![
+        (":method".to_owned(), method.clone()),
+        (":path".to_owned(), target.clone()),
+        (":authority".to_owned(), b"keyhole".to_vec()),
+        (":scheme".to_owned(), b"https".to_vec()),
+    ];
+    headers
+        .extend(case.headers().into_iter().map(|(name, value)| (name.to_lowercase(), value)));
+    let body = if case.body.is_empty() { Body::Empty } else { Body::Follows };
+    let now = UnixTime::from_secs(1_800_000_000);
+    match admit(policy, &headers, body, &mut Tokens::default(), now) {
+        Progress::Done(Verdict::Refuse(refused)) => {
+            Outcome::Refused(refused.refusal.reply().code)
+        }
+        Progress::Done(Verdict::Forward(_)) => panic!("there is no token"),
+        Progress::Pending(_) => {
+            let request = Request::parse(&method, &target).unwrap();
+            Outcome::Forwarded(match &request.attributes {
+                Attributes::NonResource { verb, .. } => {
+                    format!("{verb} {}", request.target().unwrap())
+                }
+                Attributes::Resource(r) => format!(
+                    "{} {}/{}/{} {}/{}",
+                    r.verb, r.group, r.resource, r.subresource, r.namespace, r.name
+                ),
+            })
+        }
+    }
+}
+
+/// What a response and the audit log say.
+fn through_envoy(events: &[Event], case: &Case, response: &Response) -> Outcome {
+    let id = response.header("x-request-id").unwrap_or_default();
+    if let Some(event) = events.iter().find(|event| event.text("/auditID") == id) {
+        assert_eq!(event.user(), "system:serviceaccount:default:api-reader", "{case:?}");
+        let attributes = event.attributes();
+        // The audit log does not write the name that a selector pins.
+        return Outcome::Forwarded(match &case.expect {
+            Outcome::Forwarded(expected) if case.request.contains("fieldSelector") => {
+                let name = expected.rsplit('/').next().unwrap_or_default();
+                attributes
+                    .strip_suffix(name)
+                    .map_or(format!("{attributes}{name}"), |a| format!("{a}{name}"))
+            }
+            _ => attributes,
+        });
+    }
+    if !case.request.starts_with("HEAD ") {
+        assert_eq!(response.field("/kind"), "Status", "{case:?}: {response:?}");
+    }
+    Outcome::Refused(response.status)
+}
+
+fn difference(how: &str, file: &str, case: &Case, came: &Outcome) -> String {
+    let Case { request, headers, why, .. } = case;
+    format!("{how} {file}: {request} {headers:?} came to {came:?}: {why}")
+}
+
+#[test]
+fn natively_each_row_comes_out_as_written() {
+    let policy = load_policy(&cases::policy().unwrap()).unwrap().policy;
+    let mut differences = Vec::new();
+    for (file, case) in cases::all().unwrap() {
+        let expected = case.core.as_ref().unwrap_or(&case.expect);
+        let came = natively(&policy, &case);
+        if came != *expected {
+            differences.push(difference("natively", &file, &case, &came));
+        }
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+#[test]
+fn in_envoy_each_row_comes_out_as_written() {
+    let stack = Stack::own("cases", &[]).unwrap();
+    stack.apply(&cases::policy().unwrap()).unwrap();
+    let admin = ["--clusterrole=cluster-admin", "--serviceaccount=default:api-reader"];
+    stack.kubectl(&[&["create", "clusterrolebinding", "admin"], &admin[..]].concat()).unwrap();
+
+    let over_http1 = answers(|case| over_http1(&stack, case));
+    let over_http2 = answers(|case| over_http2(&stack, case));
+    assert!(over_http1.len() > 200, "{}", over_http1.len());
+    assert!(over_http2.len() > 150, "{}", over_http2.len());
+    let events = stack.audit().events().unwrap();
+    let mut differences = Vec::new();
+    for (protocol, answered) in [("HTTP/1.1", over_http1), ("HTTP/2", over_http2)] {
+        for (file, case, response) in answered {
+            let came = through_envoy(&events, &case, &response);
+            if came != case.expect {
+                differences.push(difference(protocol, &file, &case, &came));
+            }
+        }
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+/// The answers to all rows that `send` can send, a few at a time.
+fn answers(send: impl Fn(&Case) -> Option<Response> + Sync) -> Vec<(String, Case, Response)> {
+    let next = Mutex::new(cases::all().unwrap().into_iter());
+    let answered = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                loop {
+                    let Some((file, case)) = next.lock().unwrap().next() else { return };
+                    if let Some(response) = send(&case) {
+                        answered.lock().unwrap().push((file, case, response));
+                    }
+                }
+            });
+        }
+    });
+    answered.into_inner().unwrap()
+}
+
+/// Sends the bytes of the row, and nothing that is not in it but a host.
+fn over_http1(stack: &Stack, case: &Case) -> Option<Response> {
+    let (method, target) = case.request_line();
+    let mut bytes = [&method[..], b" ", &target, b" HTTP/1.1\r\nhost: keyhole\r\n"].concat();
+    let headers = case.headers();
+    for (name, value) in &headers {
+        bytes.extend([name.as_bytes(), b": ", value, b"\r\n"].concat());
+    }
+    if !headers.iter().any(|(name, _)| name == "connection") {
+        bytes.extend_from_slice(b"connection: close\r\n");
+    }
+    bytes.extend_from_slice(b"\r\n");
+    bytes.extend_from_slice(case.body.as_bytes());
+    Some(stack.anonymous().raw(&bytes).unwrap_or_else(|error| panic!("{case:?}: {error:#}")))
+}
+
+/// Sends the row by curl, unless only HTTP/1.1 can say it, or curl would be
+/// refused in the middle of a body, which it takes for an error of the protocol.
+fn over_http2(stack: &Stack, case: &Case) -> Option<Response> {
+    let refused_body = !case.body.is_empty() && matches!(case.expect, Outcome::Refused(_));
+    if case.http1 || refused_body {
+        return None;
+    }
+    let (method, target) = case.request_line();
+    let (method, target) =
+        (String::from_utf8(method).unwrap(), String::from_utf8(target).unwrap());
+    let mut curl = Command::new("curl");
+    curl.args([
+        "-sS",
+        "-i",
+        "--http2",
+        "--max-time",
+        "20",
+        "--cacert",
+        stack.var("KEYHOLE_CA"),
+    ]);
+    curl.args(["--request-target", &target, "-X", &method, "-H", "accept: application/json"]);
+    if method == "HEAD" {
+        curl.arg("--head");
+    }
+    for (name, value) in case.headers() {
+        let value = String::from_utf8(value).unwrap();
+        let header =
+            if value.is_empty() { format!("{name};") } else { format!("{name}: {value}") };
+        curl.args(["-H", &header]);
+    }
+    if !case.body.is_empty() {
+        curl.args(["--data-binary", &case.body]);
+        if !case.headers.iter().any(|header| header.starts_with("content-type")) {
+            curl.args(["-H", "content-type:"]);
+        }
+    }
+    let output = curl.arg(stack.var("KEYHOLE_URL")).output().unwrap();
+    assert!(output.status.success(), "{case:?}: {output:?}");
+    assert!(output.stdout.starts_with(b"HTTP/2 "), "{case:?}: {output:?}");
+    // Written as HTTP/1.1, which has a version that the parser knows.
+    let text = [b"HTTP/1.1", output.stdout.strip_prefix(b"HTTP/2").unwrap()].concat();
+    Some(Response::parse(&text).unwrap())
+}
