@@ -1,5 +1,7 @@
 # Sourced by the scripts beside it: where things are, and how to speak.
 set -euo pipefail
+# Keys and tokens of a stack are nobody else's business.
+umask 077
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 tools=$root/.tools

@@ -48,6 +48,11 @@ pub(crate) fn replace_request_headers(forward: &Forward<'_>) -> Result<(), Statu
     hostcalls::set_map_bytes(MapType::HttpRequestHeaders, forward.headers())
 }
 
+/// Leaves no trailers to forward.
+pub(crate) fn drop_request_trailers() -> Result<(), Status> {
+    hostcalls::set_map_bytes(MapType::HttpRequestTrailers, Vec::new())
+}
+
 pub(crate) fn resume_request() -> Result<(), Status> {
     hostcalls::resume_http_request()
 }

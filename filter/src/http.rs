@@ -77,6 +77,11 @@ impl HttpContext for Http {
             refuse(&refused).map_or(Action::Pause, |()| Action::Pause)
         })
     }
+
+    /// Nobody needs them, and they could carry what headers may not.
+    fn on_http_request_trailers(&mut self, _: usize) -> Action {
+        host::drop_request_trailers().map_or(Action::Pause, |()| Action::Continue)
+    }
 }
 
 impl Drop for Http {

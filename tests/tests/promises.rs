@@ -226,6 +226,10 @@ fn promise_5_no_key_and_no_token_is_written_anywhere() {
         stack.anonymous().with_key(&format!("{key}0")).get("/version").unwrap(),
         client.get(&format!("/version?x-api-key={key}")).unwrap(),
         client.get(&format!("/version?{key}=1")).unwrap(),
+        client.get(&format!("/version?k%65yhole{}=1", &key[7..])).unwrap(),
+        client.get(&format!("/version?{key}=1&{key}=2")).unwrap(),
+        client.get(&format!("/{key}")).unwrap(),
+        stack.anonymous().get(&format!("/{key}?{key}")).unwrap(),
     ];
     let mut written: Vec<(String, Vec<u8>)> = Vec::new();
     for reply in replies {

@@ -92,9 +92,13 @@ fn count(problems: usize) -> String {
 /// A literal block keeps the text as it is, whatever it contains.
 fn resource(policy: &str, version: &str) -> String {
     let mut text = format!("version_info: {version:?}\n{RESOURCE}{INDENT}policy:\n");
+    let mut started = false;
     for line in policy.lines() {
-        // A document cannot start inside another one; the line stays, empty.
-        if !line.is_empty() && line.trim_end() != "---" {
+        // The start of the document falls away, for this is not one; the line stays,
+        // empty. Any later `---` stays and is refused, as it is by `check`.
+        let start = !started && line.trim_end() == "---";
+        started |= start || !(line.is_empty() || line.starts_with('#'));
+        if !line.is_empty() && !start {
             text.push_str(INDENT);
             text.push_str("  ");
             text.push_str(line);

@@ -13,7 +13,9 @@ pub(crate) enum Command {
     /// Print the Roles that let the gateway make tokens for a policy's accounts.
     ///
     /// Each one allows `create` on `serviceaccounts/token` of the named accounts,
-    /// and nothing else. Apply them with kubectl.
+    /// and nothing else. Apply them with kubectl. What an earlier policy needed in
+    /// other namespaces stays until you delete it; to find it:
+    /// kubectl get roles,rolebindings -A -l app.kubernetes.io/part-of=keyhole
     Gateway {
         /// The policy document: YAML or JSON.
         file: PathBuf,
@@ -55,7 +57,7 @@ fn roles(policy: &Policy, gateway_namespace: &str, gateway: &str) -> String {
             "\
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
-metadata: {{name: keyhole-tokens, namespace: {namespace:?}}}
+metadata: {{name: keyhole-tokens, namespace: {namespace:?}, labels: {{app.kubernetes.io/part-of: keyhole}}}}
 rules:
 - apiGroups: [\"\"]
   resources: [serviceaccounts/token]
@@ -64,7 +66,7 @@ rules:
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
-metadata: {{name: keyhole-tokens, namespace: {namespace:?}}}
+metadata: {{name: keyhole-tokens, namespace: {namespace:?}, labels: {{app.kubernetes.io/part-of: keyhole}}}}
 roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: keyhole-tokens}}
 subjects:
 - {{kind: ServiceAccount, name: {gateway:?}, namespace: {gateway_namespace:?}}}

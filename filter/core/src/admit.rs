@@ -10,7 +10,9 @@ use crate::policy::{Client, KeyRefused, Permit, Policy};
 use crate::refusal::{Forbidden, Refusal, Refused, Why};
 use crate::request::attributes::Attributes;
 use crate::request::head::{Body, Head, Header};
+use crate::request::media;
 use crate::request::streaming::Streaming;
+use crate::request::verb::Verb;
 use crate::request::{Method, Request, RequestError};
 use crate::time::UnixTime;
 use crate::token::Token;
@@ -97,22 +99,28 @@ fn authorize<'a, 'p>(
     head: &Head<'a>,
 ) -> Result<(Permit<'p>, Headers<'a>), Refusal> {
     let request = Request::parse(head.method, head.target)?;
-    let forbidden = |why| {
-        let forbidden = Forbidden::new(client.name(), &request.attributes, why);
-        Refusal::Forbidden(Box::new(forbidden))
+    let forbidden = |attributes: &Attributes<'_>, why| {
+        Refusal::Forbidden(Box::new(Forbidden::new(client.name(), attributes, why)))
     };
     if let Attributes::Resource(resource) = &request.attributes
         && let Some(streaming) = Streaming::of(resource.subresource)
     {
-        return Err(forbidden(Why::Streaming(streaming)));
+        return Err(forbidden(&request.attributes, Why::Streaming(streaming)));
     }
     let target = request.target().map_err(RequestError::from)?;
-    let permit =
-        policy.authorize(client, &request.attributes).map_err(|_| forbidden(Why::NoRule))?;
+    let authorize = |attributes: &Attributes<'_>| {
+        policy.authorize(client, attributes).map_err(|_| forbidden(attributes, Why::NoRule))
+    };
+    let permit = authorize(&request.attributes)?;
     if (request.method, head.body) == (Method::Get, Body::Follows) {
         return Err(Refusal::BodyOnGet);
     }
-    let headers = upstream::headers(head, request.method, target, client.name())?;
+    let content_type = media::content_type(request.method, head)?;
+    if content_type == Some(media::APPLY) {
+        // The apiserver asks for this, too, but of the account.
+        authorize(&request.attributes.with_verb(Verb::Create))?;
+    }
+    let headers = upstream::headers(head, request.method, target, content_type, client.name());
     Ok((permit, headers))
 }
 

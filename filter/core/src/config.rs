@@ -4,6 +4,7 @@ mod compile;
 mod decode;
 mod document;
 mod problem;
+mod resource;
 mod rule;
 mod syntax;
 mod written;
@@ -158,6 +159,11 @@ roles:
     fn each_mistake_says_where_it_is_and_what_to_write() {
         const RULE: &str = r#"{namespaces: [default], apiGroups: [""], resources: [pods], verbs: [get]}"#;
         const KEY: &str = "{sha256: DIGEST}";
+        let huge = format!(
+            "{{namespaces: [{0}], apiGroups: [a], resources: [{0}], resourceNames: [{1}], verbs: [get]}}",
+            (0..100).map(|n| format!("n{n}")).collect::<Vec<_>>().join(", "),
+            (0..26).map(|n| format!("n{n}")).collect::<Vec<_>>().join(", "),
+        );
         const ACCOUNT: &str = "{namespace: default, name: reader}";
         for (old, new, expected) in [
             // the document
@@ -175,6 +181,10 @@ roles:
             ("roles: [r]",    "roles: r",        "line 7: clients[0].roles: is `r`: write a list"),
             ("roles: [r]",    "roles: [r]\n  sourceRanges: [10.0.0.0/8]", "line 8: clients[0].sourceRanges: not supported yet: remove it, and limit sources in Envoy's listener"),
             // keys
+            // written, but with nothing in it: not the same as left out
+            (KEY,  "{sha256: DIGEST, notAfter: }", "line 5: clients[0].keys[0].notAfter: is nothing: write text"),
+            (RULE, "{namespaces: [d], apiGroups: [\"\"], resources: [secrets], resourceNames: , verbs: [get]}", "line 11: roles[0].rules[0].resourceNames: is nothing: write a list"),
+            (RULE, &huge,                        "line 11: roles[0].rules[0]: stands for 260000 combinations, and the policy for more than 250000: use `*`, or drop what is not needed"),
             (KEY,  "",                           "line 5: clients[0].keys: is empty, so nobody can be this client: add a key, or remove the client"),
             (KEY,  "{sha256: abc}",              "line 5: clients[0].keys[0].sha256: is not 64 lower-case hex digits: write the SHA-256 digest of the key, as `keyhole key new` prints it"),
             (KEY,  "{sha256: DIGEST}, {sha256: DIGEST}", "line 5: clients[0].keys[1].sha256: is given twice: a key belongs to one client, and is listed once"),

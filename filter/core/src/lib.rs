@@ -32,7 +32,7 @@ mod upstream;
 pub use admit::{Forward, Pending, Progress, Verdict, admit};
 pub use config::{Loaded, Problem, Revision, load_plugin_config, load_policy};
 pub use policy::account::Account;
-pub use policy::key::{KEY_PREFIX, KeyDigest, format_key};
+pub use policy::key::{KEY_PREFIX, KeyDigest, KeyInUrl, format_key};
 pub use policy::{Client, KeyRefused, NoRule, Permit, Policy};
 pub use refusal::{Forbidden, Refusal, Refused};
 pub use reply::Reply;

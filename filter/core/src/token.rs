@@ -18,9 +18,9 @@ use serde::{Deserialize, Serialize};
 use crate::policy::account::Account;
 use crate::time::UnixTime;
 
-/// A token is not sent in the last seconds of its life: a request takes time,
-/// and clocks differ.
-pub(crate) const LEEWAY: Duration = Duration::from_secs(15);
+/// A token is not sent in the last seconds of its life: a body may follow its head
+/// by `request_timeout` (60 s in envoy/bootstrap.yaml), and clocks differ.
+pub(crate) const LEEWAY: Duration = Duration::from_secs(75);
 
 /// Longer answers are not read; the apiserver's have about 2 KiB.
 pub const MAX_ANSWER_BYTES: usize = 64 * 1024;
@@ -138,10 +138,13 @@ impl Token {
         }
         let claims =
             claims(&secret).ok_or(TokenFailure::Malformed("the token is not a JWT"))?;
+        let issued = UnixTime::from_secs(claims.iat);
+        let expires = UnixTime::from_secs(claims.exp);
+        // A clock that runs behind the apiserver's must not lengthen the life.
         let token = Self {
             secret,
-            issued: UnixTime::from_secs(claims.iat),
-            expires: UnixTime::from_secs(claims.exp),
+            issued: issued.min(now),
+            expires: expires.min(now.after(issued.until(expires))),
         };
         match claims.sub == account.subject() && token.is_valid(now) {
             true => Ok(token),
@@ -288,7 +291,7 @@ pub(crate) mod tests {
             ("201", minted("system:serviceaccount:other:reader", 1000, 1600),    wrong.clone()),
             ("201", minted("admin", 1000, 1600),                                 wrong.clone()),
             ("201", minted(SUBJECT, 100, 1000),                                  wrong.clone()),
-            ("201", minted(SUBJECT, 100, 1015),                                  wrong),
+            ("201", minted(SUBJECT, 100, 1075),                                  wrong),
             ("200", minted(SUBJECT, 1000, 1600),                                 Some(TokenFailure::Refused { status: 200, message: "which is not 201".to_string() })),
             ("201", b"".to_vec(),                                                malformed("there is no `status.token` in it")),
             ("201", b"{}".to_vec(),                                              malformed("there is no `status.token` in it")),
@@ -314,8 +317,17 @@ pub(crate) mod tests {
         let token = read_answer(&account("reader"), answer, NOW).unwrap();
         assert_eq!(token.refresh_at(0), UnixTime::from_secs(1480));
         assert_eq!(token.refresh_at(9_999), UnixTime::from_millis(1_470_001));
-        assert!(token.is_valid(UnixTime::from_secs(1584)));
-        assert!(!token.is_valid(UnixTime::from_secs(1585)));
+        assert!(token.is_valid(UnixTime::from_secs(1524)));
+        assert!(!token.is_valid(UnixTime::from_secs(1525)));
+    }
+
+    #[test]
+    fn a_clock_that_runs_behind_does_not_lengthen_the_life() {
+        let body = minted("system:serviceaccount:default:reader", 1300, 1900);
+        let answer = Answer::Some { status: b"201", body: &body };
+        let token = read_answer(&account("reader"), answer, NOW).unwrap();
+        assert_eq!(token.refresh_at(0), UnixTime::from_secs(1480));
+        assert!(!token.is_valid(UnixTime::from_secs(1525)));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use crate::request::Method;
 use crate::request::head::{Body, Head};
-use crate::request::media::{self, Unsupported};
+use crate::request::media;
 
 /// Longer user agents are cut.
 const MAX_USER_AGENT_BYTES: usize = 256;
@@ -15,8 +15,8 @@ const MAX_USER_AGENT_BYTES: usize = 256;
 /// A header list without a credential, on its way to the apiserver.
 pub(crate) type Headers<'a> = Vec<(&'static str, Cow<'a, [u8]>)>;
 
-/// Writes the list for a request of `client`: `method` and `target` as they were
-/// judged, the rest as far as it is needed from `head`.
+/// Writes the list for a request of `client`: `method`, `target` and `content_type`
+/// as they were judged, the rest as far as it is needed from `head`.
 ///
 /// `user-agent` starts with the client's name, so that the apiserver's audit log
 /// tells the clients of one account apart; `audit-id` is the request id, so that
@@ -25,9 +25,9 @@ pub(crate) fn headers<'a>(
     head: &Head<'a>,
     method: Method,
     target: String,
+    content_type: Option<&'static str>,
     client: &str,
-) -> Result<Headers<'a>, Unsupported> {
-    let content_type = media::content_type(method, head)?;
+) -> Headers<'a> {
     let mut headers = Headers::with_capacity(12);
     headers.push((":method", Cow::Borrowed(method.as_str().as_bytes())));
     headers.push((":path", Cow::Owned(target.into_bytes())));
@@ -49,7 +49,7 @@ pub(crate) fn headers<'a>(
     if let Some(proto) = head.forwarded_proto {
         headers.push(("x-forwarded-proto", Cow::Borrowed(proto)));
     }
-    Ok(headers)
+    headers
 }
 
 /// `keyhole/<client>`, then what the client calls itself, printable ASCII only.

@@ -7,8 +7,8 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
+use hashbrown::{HashMap, HashSet};
 use jiff::Timestamp;
 
 use super::problem::{At, Problems};
@@ -44,6 +44,7 @@ pub(super) fn compile(
         policy: Policy::default(),
         roles: HashMap::new(),
         clients: HashMap::new(),
+        entries: 0,
     };
     for (index, role) in roles.iter().flat_map(|roles| roles.iter()) {
         compiler.role(index, role);
@@ -60,6 +61,7 @@ struct Compiler<'w, 'p, 'n> {
     policy: Policy,
     roles: HashMap<&'w str, usize>,
     clients: HashMap<&'w str, usize>,
+    entries: usize,
 }
 
 impl<'w> Compiler<'w, '_, '_> {
@@ -71,11 +73,15 @@ impl<'w> Compiler<'w, '_, '_> {
         if !is_label(name) {
             self.problems.add(&at_name, NotALabel(name));
         }
+        if rules.is_empty() {
+            self.problems.add(&at.field("rules"), "is empty: add a rule, or remove the role");
+        }
         let mut compiled = Rules::default();
         let at_rules = at.field("rules");
         for (index, written) in rules.iter() {
             let at = at_rules.index(index);
-            rule::compile(written, &at, self.problems, &mut self.policy.names, &mut compiled);
+            let (names, entries) = (&mut self.policy.names, &mut self.entries);
+            rule::compile(written, &at, self.problems, names, &mut compiled, entries);
         }
         if self.roles.insert(name, self.policy.roles.len()).is_some() {
             let message = format!("the role `{name}` is defined twice: merge the two");
@@ -174,28 +180,32 @@ impl<'w> Compiler<'w, '_, '_> {
             self.problems.add(&at.field("expirationSeconds"), message);
         }
         let at = at.field("audiences");
-        let mut unique: Vec<String> = Vec::new();
+        let mut seen: HashSet<&str> = HashSet::new();
         for (index, audience) in audiences.iter().flat_map(|list| list.iter()) {
-            if audience.is_empty() || unique.contains(audience) {
+            if audience.is_empty() || !seen.insert(audience) {
                 let message = "is empty or given twice: remove it";
                 self.problems.add(&at.index(index), message);
             }
-            unique.push(audience.clone());
         }
         Account {
             namespace: namespace.clone(),
             name: name.clone(),
             expiration: Duration::from_secs(seconds),
-            audiences: unique,
+            audiences: audiences
+                .iter()
+                .flat_map(|list| list.iter())
+                .map(|(_, a)| a.clone())
+                .collect(),
         }
     }
 
     fn client_roles(&self, names: &written::List<String>, at: &At<'_>) -> Vec<usize> {
         let mut roles = Vec::new();
+        let mut seen: HashSet<&str> = HashSet::new();
         for (index, name) in names.iter() {
             let at = at.index(index);
             match self.roles.get(name.as_str()) {
-                Some(role) if roles.contains(role) => {
+                Some(_) if !seen.insert(name) => {
                     self.problems.add(&at, format!("the role `{name}` is given twice"));
                 }
                 Some(role) => roles.push(*role),

@@ -102,11 +102,10 @@ impl<'n> Deserializer<'n> for Decoder<'n, '_> {
         }
     }
 
+    /// An optional field may be left out; one that is there has a value. Read as
+    /// "left out", an empty `resourceNames:` would allow any name.
     fn deserialize_option<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, Fault> {
-        match self.node.value {
-            Value::Null => visitor.visit_none(),
-            _ => visitor.visit_some(self),
-        }
+        visitor.visit_some(self)
     }
 
     fn deserialize_seq<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, Fault> {

@@ -4,46 +4,34 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use hashbrown::HashSet;
+
 use super::problem::{At, Problems};
-use super::syntax::{is_label, is_segment, is_subdomain};
+use super::resource::{self, Resource, is_cluster_scoped};
+use super::syntax::{is_label, is_segment};
 use super::written::{List, Rule, Tolerant};
 use crate::policy::names::{NameId, Names};
-use crate::policy::rules::{PathPattern, Pattern, Rules};
-use crate::request::streaming::Streaming;
+use crate::policy::rules::{Pattern, Rules};
 use crate::request::verb::{Verb, VerbSet};
 
-/// Cluster-scoped resources that people look for in namespaces.
-const CLUSTER_SCOPED: &[&str] = &[
-    "certificatesigningrequests",
-    "clusterrolebindings",
-    "clusterroles",
-    "csidrivers",
-    "csinodes",
-    "customresourcedefinitions",
-    "ingressclasses",
-    "mutatingwebhookconfigurations",
-    "nodes",
-    "persistentvolumes",
-    "priorityclasses",
-    "runtimeclasses",
-    "storageclasses",
-    "validatingadmissionpolicies",
-    "validatingwebhookconfigurations",
-    "volumeattachments",
-];
+/// A rule is stored as the product of its lists. All rules of a policy may have
+/// this many entries together; each takes about 40 bytes in every worker.
+pub(super) const MOST_ENTRIES: usize = 250_000;
 
-/// Adds what `rule` allows to `rules`, or records why it cannot.
+/// Adds what `rule` allows to `rules`, or records why it cannot. `entries` counts
+/// those of the whole policy.
 pub(super) fn compile(
     rule: &Rule,
     at: &At<'_>,
     problems: &Problems<'_>,
     names: &mut Names,
     rules: &mut Rules,
+    entries: &mut usize,
 ) {
     let compiler = Compiler { at, problems };
     match &rule.non_resource_urls {
         Some(urls) => compiler.non_resource(rule, urls, names, rules),
-        None => compiler.resource(rule, names, rules),
+        None => compiler.resource(rule, names, rules, entries),
     }
 }
 
@@ -52,15 +40,8 @@ struct Compiler<'p, 'n> {
     problems: &'p Problems<'n>,
 }
 
-/// A resource as a rule names it; `*` is `NameId::ANY`.
-#[derive(Clone, Copy)]
-struct Resource {
-    resource: NameId,
-    subresource: NameId,
-}
-
 impl Compiler<'_, '_> {
-    fn resource(&self, rule: &Rule, names: &mut Names, rules: &mut Rules) {
+    fn resource(&self, rule: &Rule, names: &mut Names, rules: &mut Rules, entries: &mut usize) {
         let Rule {
             namespaces,
             cluster_scope,
@@ -70,25 +51,31 @@ impl Compiler<'_, '_> {
             non_resource_urls: _,
             verbs,
         } = rule;
+        self.misplaced(rule);
         let scopes = self.scopes(namespaces.as_ref(), cluster_scope.as_ref(), names);
-        let groups =
-            self.required("apiGroups", api_groups.as_ref(), |text, _| self.group(text, names));
-        let resources = self.required("resources", resources.as_ref(), |text, at| {
-            self.named_resource(text, namespaces.is_some(), at, names)
-        });
+        let groups = self
+            .required("apiGroups", api_groups.as_ref(), |text| resource::group(text, names));
+        let resources = self
+            .required("resources", resources.as_ref(), |text| resource::resource(text, names));
         let allowed = self.verbs(verbs.as_ref(), VerbSet::RESOURCE, VerbSet::IMPLIED);
         let objects = match resource_names {
             Some(list) => {
                 self.named_verbs(allowed, &resources);
-                self.list("resourceNames", list, |text, _| match is_segment(text) {
-                    true => Ok(names.intern(text)),
-                    false => Err(format!(
-                        "`{text}` is not a name: leave `resourceNames` out for any name"
-                    )),
-                })
+                self.list("resourceNames", list, |text| object_name(text, names))
             }
             None => [NameId::ANY].into(),
         };
+        let product = [scopes.len(), groups.len(), resources.len(), objects.len()]
+            .into_iter()
+            .fold(1, usize::saturating_mul);
+        *entries = entries.saturating_add(product);
+        if *entries > MOST_ENTRIES {
+            let message = format!(
+                "stands for {product} combinations, and the policy for more than {MOST_ENTRIES}: \
+                 use `*`, or drop what is not needed"
+            );
+            return self.problems.add(self.at, message);
+        }
         for scope in &scopes {
             for group in &groups {
                 for Resource { resource, subresource } in &resources {
@@ -128,8 +115,7 @@ impl Compiler<'_, '_> {
         }
         let verbs =
             self.verbs(rule.verbs.as_ref(), VerbSet::NON_RESOURCE, VerbSet::NON_RESOURCE);
-        let paths = self.list("nonResourceURLs", urls, |url, _| path_pattern(url, names));
-        for path in paths {
+        for path in self.list("nonResourceURLs", urls, |url| resource::path(url, names)) {
             rules.allow_path(path, verbs);
         }
     }
@@ -140,100 +126,55 @@ impl Compiler<'_, '_> {
         cluster_scope: Option<&Tolerant<bool>>,
         names: &mut Names,
     ) -> Vec<NameId> {
-        match (namespaces, cluster_scope) {
-            (Some(list), None) => self.list("namespaces", list, |text, _| match text {
-                "*" => Ok(NameId::ANY),
-                label if is_label(label) => Ok(names.intern(label)),
-                _ => {
-                    Err(format!("`{text}` is not a namespace: write its name, or `*` for any"))
-                }
-            }),
-            (None, Some(Tolerant(Some(true)))) => [NameId::NONE].into(),
+        let message = match (namespaces, cluster_scope) {
+            (Some(list), None) => {
+                return self.list("namespaces", list, |text| namespace(text, names));
+            }
+            (None, Some(Tolerant(Some(true)))) => return [NameId::NONE].into(),
+            (None, Some(Tolerant(None))) => return Vec::new(),
             (None, Some(Tolerant(Some(false)))) => {
-                let message =
-                    "is `false`: leave it out, and say where the rule holds by `namespaces`";
-                self.problems.add(&self.at.field("clusterScope"), message);
-                Vec::new()
+                "is `false`: leave it out, and say where the rule holds by `namespaces`"
             }
-            (Some(_), Some(_)) => {
-                let message = "does not go with `namespaces`: write two rules";
-                self.problems.add(&self.at.field("clusterScope"), message);
-                Vec::new()
-            }
-            (None, Some(Tolerant(None))) => Vec::new(),
+            (Some(_), Some(_)) => "does not go with `namespaces`: write two rules",
             (None, None) => {
                 let message = "does not say where it holds: add `namespaces: [...]`, \
                                `clusterScope: true` or `nonResourceURLs: [...]`";
                 self.problems.add(self.at, message);
-                Vec::new()
+                return Vec::new();
             }
-        }
+        };
+        self.problems.add(&self.at.field("clusterScope"), message);
+        Vec::new()
     }
 
-    fn group(&self, text: &str, names: &mut Names) -> Result<NameId, String> {
-        match text {
-            "*" => Ok(NameId::ANY),
-            "" => Ok(NameId::NONE),
-            "core" | "v1" => {
-                Err(format!("`{text}` is not an API group: the core group is `\"\"`"))
-            }
-            group if is_subdomain(group) => Ok(names.intern(group)),
-            _ => match text.split_once('/') {
-                Some((group, _)) => Err(format!("`{text}` names a version: write `{group}`")),
-                None => Err(format!("`{text}` is not an API group: write one like `apps`")),
-            },
-        }
-    }
-
-    fn named_resource(
-        &self,
-        text: &str,
-        namespaced: bool,
-        at: &At<'_>,
-        names: &mut Names,
-    ) -> Result<Resource, String> {
-        let (resource, subresource) = text.split_once('/').unwrap_or((text, ""));
-        if text == "*" {
-            return Ok(Resource { resource: NameId::ANY, subresource: NameId::NONE });
-        }
-        let spelled = |word: &str| is_label(word);
-        if resource == "*" || subresource == "*" {
-            return Err(format!(
-                "`{text}` would cover subresources by a star: name each one, as in `pods/log`"
-            ));
-        }
-        if !spelled(resource) || (text.contains('/') && !spelled(subresource)) {
-            return Err(format!(
-                "`{text}` is not a resource: write its lower-case plural, as in `pods` or `pods/log`"
-            ));
-        }
-        if let Some(streaming) = Streaming::of(subresource) {
-            return Err(format!("`{text}` can never be allowed, for {streaming}: remove it"));
-        }
-        if namespaced && CLUSTER_SCOPED.contains(&resource) {
-            self.problems.add(
-                at,
-                format!(
+    /// A cluster-scoped resource is in no namespace.
+    fn misplaced(&self, rule: &Rule) {
+        let (Some(_), Some(groups), Some(resources)) =
+            (&rule.namespaces, &rule.api_groups, &rule.resources)
+        else {
+            return;
+        };
+        let at = self.at.field("resources");
+        for (index, text) in resources.iter() {
+            let resource = text.split('/').next().unwrap_or(text);
+            let mut groups = groups.iter().map(|(_, group)| is_cluster_scoped(group, resource));
+            if groups.next() == Some(true) && groups.all(|is| is) {
+                let message = format!(
                     "`{resource}` lies in no namespace: write a rule with `clusterScope: true`"
-                ),
-            );
+                );
+                self.problems.add(&at.index(index), message);
+            }
         }
-        Ok(Resource {
-            resource: names.intern(resource),
-            subresource: names.intern(subresource),
-        })
     }
 
     fn verbs(&self, verbs: Option<&List<String>>, legal: VerbSet, star: VerbSet) -> VerbSet {
-        self.required("verbs", verbs, |text, _| match Verb::parse(text) {
+        self.required("verbs", verbs, |text| match Verb::parse(text) {
             _ if text == "*" => Ok(star),
             Some(verb) if legal.contains(verb) => Ok(VerbSet::default().with(verb)),
             _ => {
                 let words: Vec<&str> = legal.iter().map(Verb::as_str).collect();
-                Err(format!(
-                    "`{text}` is not a verb here: write one of {}, or `*`",
-                    words.join(", ")
-                ))
+                let words = words.join(", ");
+                Err(format!("`{text}` is not a verb here: write one of {words}, or `*`"))
             }
         })
         .into_iter()
@@ -261,7 +202,7 @@ impl Compiler<'_, '_> {
         &self,
         field: &'static str,
         list: Option<&List<String>>,
-        read: impl FnMut(&str, &At<'_>) -> Result<T, String>,
+        read: impl FnMut(&str) -> Result<T, String>,
     ) -> Vec<T> {
         match list {
             Some(list) => self.list(field, list, read),
@@ -272,26 +213,25 @@ impl Compiler<'_, '_> {
         }
     }
 
-    /// Reads a list of words: not empty, each once, nothing beside a `*` that covers it.
+    /// Reads a list of words: not empty, each once.
     fn list<T>(
         &self,
         field: &'static str,
         list: &List<String>,
-        mut read: impl FnMut(&str, &At<'_>) -> Result<T, String>,
+        mut read: impl FnMut(&str) -> Result<T, String>,
     ) -> Vec<T> {
         let at = self.at.field(field);
         if list.is_empty() {
             self.problems.add(&at, "is empty, so the rule can never match: add to it");
         }
-        let mut seen: Vec<&str> = Vec::new();
+        let mut seen: HashSet<&str> = HashSet::new();
         let mut values = Vec::new();
         for (index, text) in list.iter() {
             let at = at.index(index);
-            if seen.contains(&text.as_str()) {
+            if !seen.insert(text) {
                 self.problems.add(&at, format!("`{text}` is given twice: keep one of them"));
             }
-            seen.push(text);
-            match read(text, &at) {
+            match read(text) {
                 Ok(value) => values.push(value),
                 Err(message) => self.problems.add(&at, message),
             }
@@ -300,37 +240,17 @@ impl Compiler<'_, '_> {
     }
 }
 
-/// `/path`, `/path/*` or `/*`.
-fn path_pattern(url: &str, names: &mut Names) -> Result<PathPattern, String> {
-    if url == "*" {
-        return Err("`*` is not a path: write `/*`".into());
-    }
-    let (path, below) = match url.strip_suffix("/*") {
-        Some(path) => (path, true),
-        None => (url, false),
-    };
-    let root = path.is_empty() && below || url == "/";
-    let spelled = path.strip_prefix('/').is_some_and(|rest| rest.split('/').all(is_segment));
-    if !root && !spelled {
-        return Err(format!(
-            "`{url}` is not a path: write one like `/version`, or `/healthz/*` for all below it"
-        ));
-    }
-    if is_resource_path(path) {
-        return Err(format!("`{url}` is a resource path: write a rule with `resources`"));
-    }
-    match below {
-        true => Ok(PathPattern::Below(names.intern(path))),
-        false => Ok(PathPattern::Exactly(names.intern(path))),
+fn namespace(text: &str, names: &mut Names) -> Result<NameId, String> {
+    match text {
+        "*" => Ok(NameId::ANY),
+        label if is_label(label) => Ok(names.intern(label)),
+        _ => Err(format!("`{text}` is not a namespace: write its name, or `*` for any")),
     }
 }
 
-/// Whether no non-resource path starts like this.
-fn is_resource_path(path: &str) -> bool {
-    let mut segments = path.split('/').skip(1);
-    match segments.next() {
-        Some("api") => segments.count() >= 2,
-        Some("apis") => segments.count() >= 3,
-        _ => false,
+fn object_name(text: &str, names: &mut Names) -> Result<NameId, String> {
+    match is_segment(text) {
+        true => Ok(names.intern(text)),
+        false => Err(format!("`{text}` is not a name: leave `resourceNames` out for any name")),
     }
 }

@@ -19,9 +19,28 @@ pub(crate) const MAX_KEY_BYTES: usize = 512;
 #[derive(Clone, Copy, Debug)]
 pub struct KeyDigest([u8; 32]);
 
+/// A URL is written to logs on its way; a key in it is known to all who read them.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error(
+    "the URL contains an API key, which is leaked by this: replace the key, and send it as the header `x-api-key`"
+)]
+pub struct KeyInUrl;
+
 /// Writes the key of `client`: `keyhole_<client>_<64 hex digits>`.
 pub fn format_key(client: &str, secret: &[u8; 32]) -> String {
     format!("{KEY_PREFIX}{client}_{}", base16ct::lower::encode_string(secret))
+}
+
+// === impl KeyInUrl ===
+
+impl KeyInUrl {
+    /// Checks a decoded part of a URL.
+    pub(crate) fn check(part: &str) -> Result<(), Self> {
+        match part.contains(KEY_PREFIX) {
+            true => Err(Self),
+            false => Ok(()),
+        }
+    }
 }
 
 // === impl KeyDigest ===

@@ -186,7 +186,8 @@ impl<'a> Question<'a> {
 /// A namespace is a cluster-scoped object, but the apiserver says that it lies
 /// in itself. So it is looked up in both places; inside itself only by its
 /// resource's name, for `resources: ["*"]` in a namespace should not be enough
-/// to delete the namespace.
+/// to delete the namespace. Other groups may have a namespaced resource of this
+/// name: that is an ordinary one.
 fn places(names: &Names, attributes: &ResourceAttributes<'_>) -> [Option<Place>; 2] {
     let ResourceAttributes { group, namespace, resource, subresource, name, .. } = attributes;
     let pattern = Pattern {
@@ -203,7 +204,7 @@ fn places(names: &Names, attributes: &ResourceAttributes<'_>) -> [Option<Place>;
     if namespace.is_empty() {
         return [Some(cluster(pattern)), None];
     }
-    if *resource == "namespaces" {
+    if *resource == "namespaces" && group.is_empty() && name == namespace {
         let within = Place { pattern, allowed: Stars::ALL.without(Stars::RESOURCE) };
         return [Some(cluster(pattern)), Some(within)];
     }

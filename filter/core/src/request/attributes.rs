@@ -28,6 +28,17 @@ pub struct ResourceAttributes<'a> {
 // === impl Attributes ===
 
 impl Attributes<'_> {
+    /// The same object with another verb; a path keeps its own.
+    #[must_use]
+    pub(crate) fn with_verb(&self, verb: Verb) -> Self {
+        match self {
+            Self::NonResource { .. } => self.clone(),
+            Self::Resource(resource) => {
+                Self::Resource(ResourceAttributes { verb, ..resource.clone() })
+            }
+        }
+    }
+
     pub fn verb(&self) -> Verb {
         match self {
             Self::NonResource { verb, .. } => *verb,

@@ -9,7 +9,7 @@ use crate::request::head::{Body, Head};
 const JSON: &str = "application/json";
 const YAML: &str = "application/yaml";
 const PATCHES: [&str; 4] = [
-    "application/apply-patch+yaml",
+    APPLY,
     "application/json-patch+json",
     "application/merge-patch+json",
     "application/strategic-merge-patch+json",
@@ -28,6 +28,9 @@ pub enum Unsupported {
     )]
     Type,
 }
+
+/// Server-side apply, which creates what is not there.
+pub(crate) const APPLY: &str = "application/apply-patch+yaml";
 
 /// The content type to send upstream, in its canonical spelling.
 ///

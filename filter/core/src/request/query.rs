@@ -14,6 +14,7 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::policy::key::KeyInUrl;
 use arrayvec::ArrayVec;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
 
@@ -41,6 +42,8 @@ pub enum QueryError {
     Follow,
     #[error("the query parameter `{name}` cannot be read: write {expected}")]
     Invalid { name: &'static str, expected: &'static str },
+    #[error(transparent)]
+    KeyInUrl(#[from] KeyInUrl),
     #[error("the query parameter `{0}` is given more than once: keep one of them")]
     Repeated(String),
     #[error("the query contains a `;`: separate parameters by `&`, or write %3B")]
@@ -65,6 +68,9 @@ impl<'a> Query<'a> {
         for pair in query.split(|byte| *byte == b'&') {
             let (key, value) = split_once(pair, b'=');
             let (key, value) = (decode(key)?, decode(value)?);
+            // Before a key can be quoted in an error.
+            KeyInUrl::check(&key)?;
+            KeyInUrl::check(&value)?;
             if parsed.get(&key).is_some() {
                 return Err(QueryError::Repeated(key.into_owned()));
             }

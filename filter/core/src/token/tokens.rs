@@ -118,8 +118,8 @@ impl Entry {
     }
 
     fn get(&mut self, now: UnixTime) -> Result<Option<&Token>, TokenFailure> {
-        if let Some(token) = self.token.as_ref().filter(|token| token.is_valid(now)) {
-            return Ok(Some(token));
+        if self.is_valid(now) {
+            return Ok(self.token.as_ref());
         }
         match &self.next {
             Next::BackOff { until, failure, .. } if now < *until => return Err(failure.clone()),
@@ -134,12 +134,11 @@ impl Entry {
     fn start(&mut self, now: UnixTime) -> bool {
         let wait = match self.next {
             Next::Wanted { wait } => wait,
-            Next::Idle { refresh_at } if now >= refresh_at && self.used_since_minted() => {
+            Next::Idle { refresh_at } if now >= refresh_at && self.serves(now) => {
                 FIRST_BACK_OFF
             }
-            Next::BackOff { until, wait, .. } if now >= until && self.used_since_minted() => {
-                wait
-            }
+            // Only a token that still serves is renewed unasked.
+            Next::BackOff { until, wait, .. } if now >= until && self.serves(now) => wait,
             Next::InFlight { deadline, .. } if now >= deadline => {
                 self.fail(now, TokenFailure::NoAnswer);
                 return false;
@@ -161,16 +160,22 @@ impl Entry {
         self.next = Next::BackOff { until: now.after(wait), wait: longer, failure };
     }
 
-    fn used_since_minted(&self) -> bool {
-        self.token.as_ref().is_some_and(|token| token.issued() < self.used)
+    fn is_valid(&self, now: UnixTime) -> bool {
+        self.token.as_ref().is_some_and(|token| token.is_valid(now))
+    }
+
+    /// Whether the token is valid, and was used since it was minted.
+    fn serves(&self, now: UnixTime) -> bool {
+        let used = |token: &Token| token.issued() < self.used;
+        self.token.as_ref().is_some_and(|token| token.is_valid(now) && used(token))
     }
 
     fn is_alive(&self, now: UnixTime) -> bool {
-        match (&self.token, &self.next) {
-            (Some(token), _) if token.is_valid(now) => true,
-            (_, Next::Idle { .. }) => false,
-            (_, Next::BackOff { until, .. }) => now < until.after(LONGEST_BACK_OFF),
-            (_, Next::InFlight { .. } | Next::Wanted { .. }) => true,
+        match &self.next {
+            _ if self.is_valid(now) => true,
+            Next::Idle { .. } => false,
+            Next::BackOff { until, .. } => now < until.after(LONGEST_BACK_OFF),
+            Next::InFlight { .. } | Next::Wanted { .. } => true,
         }
     }
 }
@@ -245,11 +250,31 @@ mod tests {
         story.lost(483);
         assert_eq!((story.tick(484), story.tick(485)), (0, 1));
         story.lost(485);
-        assert_eq!(story.get(584), "token");
-        assert!(story.get(585) == "wait", "the leeway has begun");
-        assert_eq!(story.tick(585), 1);
-        story.minted(586);
-        assert_eq!(story.get(586), "token");
+        assert_eq!(story.get(524), "token");
+        assert!(story.get(525) == "wait", "the leeway has begun");
+        assert_eq!(story.tick(525), 1);
+        story.minted(526);
+        assert_eq!(story.get(526), "token");
+    }
+
+    #[test]
+    fn a_lost_renewal_is_not_asked_for_when_nobody_needs_it() {
+        let mut story = Story::default();
+        story.get(0);
+        story.tick(0);
+        story.minted(0);
+        story.get(10);
+        let asked: usize = (11..86_400)
+            .map(|at| {
+                let sent = story.tick(at);
+                if sent > 0 {
+                    story.lost(at);
+                }
+                sent
+            })
+            .sum();
+        assert!((1..10).contains(&asked), "{asked}");
+        assert!(story.tokens.entries.is_empty());
     }
 
     #[test]
