@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use serde_json::Value;
 
+use crate::client::{Client, Response};
 use crate::stack::Stack;
 
 /// The offer of kube-apiserver 1.36.3; a test holds it against the running one.
@@ -17,6 +18,29 @@ pub struct Resource {
     pub name: String,
     pub namespaced: bool,
     pub verbs: Vec<String>,
+}
+
+/// The name of an object that does not exist.
+pub const NAME: &str = "keyhole-none";
+
+/// A resource, one of its verbs, and the request that kubectl would send for it.
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub resource: Resource,
+    pub verb: String,
+    pub method: &'static str,
+    pub target: String,
+    pub content_type: &'static str,
+}
+
+/// Each verb of each resource that was recorded. None of them changes anything
+/// that is there.
+pub fn calls() -> Vec<Call> {
+    let resources = recorded();
+    let calls = resources
+        .iter()
+        .flat_map(|resource| resource.verbs.iter().map(|verb| Call::new(resource, verb)));
+    calls.collect()
 }
 
 /// What was recorded.
@@ -74,6 +98,11 @@ impl Resource {
         })
     }
 
+    /// Whether it turns the connection into a stream.
+    pub fn streams(&self) -> bool {
+        ["attach", "exec", "portforward", "proxy"].contains(&self.subresource())
+    }
+
     pub fn resource(&self) -> &str {
         self.name.split('/').next().unwrap_or_default()
     }
@@ -101,5 +130,57 @@ impl Resource {
             "" => object,
             subresource => format!("{object}/{subresource}"),
         }
+    }
+}
+
+// === impl Call ===
+
+impl Call {
+    fn new(resource: &Resource, verb: &str) -> Self {
+        let (collection, object) =
+            (resource.collection("default"), resource.object("default", NAME));
+        let none = "labelSelector=keyhole%3Dnone";
+        let (method, target) = match verb {
+            "create" if resource.subresource().is_empty() => ("POST", collection),
+            "create" => ("POST", object),
+            "delete" => ("DELETE", object),
+            "deletecollection" => ("DELETE", format!("{collection}?{none}")),
+            "get" => ("GET", object),
+            "list" => ("GET", format!("{collection}?{none}")),
+            "patch" => ("PATCH", object),
+            "update" => ("PUT", object),
+            "watch" => ("GET", format!("{collection}?watch=true&timeoutSeconds=1&{none}")),
+            verb => panic!("a new verb: {verb}"),
+        };
+        let content_type = match method {
+            "PATCH" => "application/merge-patch+json",
+            _ => "application/json",
+        };
+        Self { resource: resource.clone(), verb: verb.to_owned(), method, target, content_type }
+    }
+
+    /// Sends it, with an empty object where a body is due.
+    pub fn send(&self, client: &Client) -> Result<Response> {
+        let body = if self.method == "GET" { "" } else { "{}" };
+        client.with("content-type", self.content_type).send(self.method, &self.target, body)
+    }
+
+    /// As [`Event::attributes`](crate::audit::Event::attributes) writes them.
+    pub fn expected(&self) -> String {
+        let Resource { group, .. } = &self.resource;
+        let namespace = match (self.resource.namespaced, self.resource.resource(), &*self.verb)
+        {
+            (true, _, _) => "default",
+            // A namespace lies in itself.
+            (false, "namespaces", "list" | "watch" | "create") => "",
+            (false, "namespaces", _) => NAME,
+            (false, _, _) => "",
+        };
+        let name = match (self.resource.subresource(), &*self.verb) {
+            ("", "create" | "list" | "watch" | "deletecollection") => "",
+            _ => NAME,
+        };
+        let (verb, resource) = (&self.verb, self.resource.resource());
+        format!("{verb} {group}/{resource}/{} {namespace}/{name}", self.resource.subresource())
     }
 }

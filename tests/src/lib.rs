@@ -4,6 +4,7 @@
 pub mod audit;
 pub mod cases;
 pub mod client;
+pub mod crowd;
 pub mod discovery;
 pub mod generate;
 pub mod oracle;

@@ -71,10 +71,9 @@ pub fn run(count: usize, seed: u64, mut progress: impl FnMut(&Report)) -> Result
 
 /// Allows whatever can be allowed, so that nothing is left out of the comparison.
 fn policy(resources: &[Resource]) -> Result<Policy> {
-    let streaming = ["attach", "exec", "portforward", "proxy"];
     let names = |scope: &dyn Fn(&Resource) -> bool| {
         let named = resources.iter().filter(|r| r.name.contains('/') && scope(r));
-        let named = named.filter(|r| !streaming.contains(&r.subresource()));
+        let named = named.filter(|r| !r.streams());
         let names: BTreeSet<&str> = named.map(|r| r.name.as_str()).chain(["*"]).collect();
         format!("{names:?}").replace('{', "[").replace('}', "]")
     };

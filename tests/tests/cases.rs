@@ -2,8 +2,6 @@
 //! Envoy over HTTP/1.1 with the bytes as they are written, and over HTTP/2.
 
 use std::process::Command;
-use std::sync::Mutex;
-use std::thread;
 
 use keyhole_core::{
     Attributes, Body, Header, Progress, Request, Tokens, UnixTime, Verdict, admit, load_policy,
@@ -11,6 +9,7 @@ use keyhole_core::{
 use keyhole_tests::audit::Event;
 use keyhole_tests::cases::{self, Case, Outcome};
 use keyhole_tests::client::Response;
+use keyhole_tests::crowd;
 use keyhole_tests::stack::Stack;
 
 /// What a request came to, natively.
@@ -112,23 +111,12 @@ fn in_envoy_each_row_comes_out_as_written() {
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
-/// The answers to all rows that `send` can send, a few at a time.
+/// The answers to all rows that `send` can send.
 fn answers(send: impl Fn(&Case) -> Option<Response> + Sync) -> Vec<(String, Case, Response)> {
-    let next = Mutex::new(cases::all().unwrap().into_iter());
-    let answered = Mutex::new(Vec::new());
-    thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                loop {
-                    let Some((file, case)) = next.lock().unwrap().next() else { return };
-                    if let Some(response) = send(&case) {
-                        answered.lock().unwrap().push((file, case, response));
-                    }
-                }
-            });
-        }
+    let answers = crowd::each(4, cases::all().unwrap(), |(file, case)| {
+        send(&case).map(|response| (file, case, response))
     });
-    answered.into_inner().unwrap()
+    answers.into_iter().flatten().collect()
 }
 
 /// Sends the bytes of the row, and nothing that is not in it but a host.
