@@ -133,7 +133,9 @@ impl<'a> Request<'a> {
                 Carrier::Resource { verb: *verb, subresource }
             }
         };
-        let mut target = self.path.to_owned();
+        // Room for what most queries are written as; longer ones grow.
+        let mut target = String::with_capacity(self.path.len().saturating_add(64));
+        target.push_str(self.path);
         if self.attributes.verb() == Verb::Watch {
             query::append(&mut target, "watch", "true");
         }

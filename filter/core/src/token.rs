@@ -110,7 +110,7 @@ struct Claims {
 impl Token {
     /// The value of the `authorization` header.
     pub(crate) fn bearer(&self) -> String {
-        format!("Bearer {}", self.secret)
+        ["Bearer ", &self.secret].concat()
     }
 
     pub(crate) fn is_valid(&self, now: UnixTime) -> bool {

@@ -54,9 +54,12 @@ pub(crate) fn headers<'a>(
 
 /// `keyhole/<client>`, then what the client calls itself, printable ASCII only.
 fn user_agent(client: &str, own: Option<&[u8]>) -> String {
-    let mut agent = String::from("keyhole/");
+    let own = own.unwrap_or_default();
+    let length = own.len().min(MAX_USER_AGENT_BYTES).saturating_add(client.len());
+    let mut agent = String::with_capacity(length.saturating_add("keyhole/ ".len()));
+    agent.push_str("keyhole/");
     agent.push_str(client);
-    if let Some(own) = own {
+    if !own.is_empty() {
         let printable = own.iter().filter(|byte| matches!(byte, b' '..=b'~'));
         agent.push(' ');
         agent.extend(printable.take(MAX_USER_AGENT_BYTES).map(|byte| char::from(*byte)));

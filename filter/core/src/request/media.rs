@@ -65,16 +65,15 @@ pub(crate) fn accept(given: Option<&[u8]>) -> Cow<'_, [u8]> {
     let Some(given) = given else { return Cow::Borrowed(JSON.as_bytes()) };
     let harmless = |range: &&[u8]| range.iter().all(|byte| matches!(byte, b' '..=b'~'));
     let json = |range: &&[u8]| essence(range).eq_ignore_ascii_case(JSON.as_bytes());
-    let ranges: Vec<&[u8]> = given
-        .split(|byte| *byte == b',')
-        .map(<[u8]>::trim_ascii)
-        .filter(harmless)
-        .filter(json)
-        .collect();
-    match ranges.as_slice() {
-        [] => Cow::Borrowed(JSON.as_bytes()),
-        [only] => Cow::Borrowed(only),
-        several => Cow::Owned(several.join(&b',')),
+    let mut ranges =
+        given.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(harmless).filter(json);
+    match (ranges.next(), ranges.next()) {
+        (None, _) => Cow::Borrowed(JSON.as_bytes()),
+        (Some(only), None) => Cow::Borrowed(only),
+        (Some(first), Some(second)) => {
+            let all: Vec<&[u8]> = [first, second].into_iter().chain(ranges).collect();
+            Cow::Owned(all.join(&b','))
+        }
     }
 }
 
