@@ -13,7 +13,7 @@ use crate::request::head::{Body, Head, Header};
 use crate::request::media;
 use crate::request::streaming::Streaming;
 use crate::request::verb::Verb;
-use crate::request::{Method, Request, RequestError};
+use crate::request::{Method, Request};
 use crate::time::UnixTime;
 use crate::token::Token;
 use crate::token::tokens::Tokens;
@@ -107,7 +107,7 @@ fn authorize<'a, 'p>(
     {
         return Err(forbidden(&request.attributes, Why::Streaming(streaming)));
     }
-    let target = request.target().map_err(RequestError::from)?;
+    let target = request.target()?;
     let authorize = |attributes: &Attributes<'_>| {
         policy.authorize(client, attributes).map_err(|_| forbidden(attributes, Why::NoRule))
     };

@@ -125,8 +125,9 @@ impl<'a> Request<'a> {
     ///
     /// # Errors
     ///
-    /// A parameter does not belong to this verb, or has no legal value.
-    pub fn target(&self) -> Result<String, QueryError> {
+    /// A parameter does not belong to this verb, or has no legal value; or the
+    /// canonical spelling is too long, being longer than what was sent.
+    pub fn target(&self) -> Result<String, RequestError> {
         let carrier = match &self.attributes {
             Attributes::NonResource { .. } => Carrier::NonResource,
             Attributes::Resource(ResourceAttributes { verb, subresource, .. }) => {
@@ -147,7 +148,10 @@ impl<'a> Request<'a> {
             let (key, value) = parameters::canonical(&carrier, key, value)?;
             query::append(&mut target, key, value);
         }
-        Ok(target)
+        match target.len() {
+            ..=MAX_TARGET_BYTES => Ok(target),
+            _ => Err(RequestError::TooLong),
+        }
     }
 }
 
@@ -273,6 +277,7 @@ mod tests {
     #[rustfmt::skip]
     fn what_cannot_be_judged_is_refused() {
         let long = format!("{PODS}?labelSelector={}", "a".repeat(9000));
+        let longer = format!("{PODS}?labelSelector={}", "<".repeat(3000));
         for (method, target, expected) in [
             ("HEAD",    PODS,                         "use GET, POST, PUT, PATCH or DELETE"),
             ("get",     PODS,                         "use GET, POST, PUT, PATCH or DELETE"),
@@ -280,6 +285,7 @@ mod tests {
             ("GET",     "/keyhole_a_b",               "the URL contains an API key, which is leaked by this: replace the key, and send it as the header `x-api-key`"),
             ("GET",     "/version?k%65yhole_a_b=1",   "the URL contains an API key, which is leaked by this: replace the key, and send it as the header `x-api-key`"),
             ("GET",     "/version?keyhole_a_b",       "the URL contains an API key, which is leaked by this: replace the key, and send it as the header `x-api-key`"),
+            ("GET",     &longer,                      "the path and query are longer than 8192 bytes: shorten the selectors"),
             ("GET",     &long,                        "the path and query are longer than 8192 bytes: shorten the selectors"),
             ("GET",     "/api/v1/pods/web-0?watch=1", "the query parameter `watch` is not known for the verb `get`: leave it out"),
             ("GET",     "/version?limit=5",           "the query parameter `limit` is not known for the verb `get`: leave it out"),
