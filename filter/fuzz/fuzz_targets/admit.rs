@@ -21,8 +21,18 @@ roles: [{name: r, rules: [
 });
 
 const ALLOWED: [&str; 12] = [
-    ":authority", ":method", ":path", ":scheme", "accept", "audit-id", "authorization",
-    "content-length", "content-type", "user-agent", "x-forwarded-proto", "x-request-id",
+    ":authority",
+    ":method",
+    ":path",
+    ":scheme",
+    "accept",
+    "audit-id",
+    "authorization",
+    "content-length",
+    "content-type",
+    "user-agent",
+    "x-forwarded-proto",
+    "x-request-id",
 ];
 const NOW: UnixTime = UnixTime::from_secs(1000);
 /// `{"sub":"system:serviceaccount:d:a","iat":1000,"exp":1600}`
@@ -48,7 +58,8 @@ fuzz_target!(|data: &[u8]| {
         }
         Progress::Done(Verdict::Forward(_)) => panic!("there is no token"),
     };
-    let keys = headers.iter().filter(|(name, _)| name == "x-api-key" || name == "authorization");
+    let keys =
+        headers.iter().filter(|(name, _)| name == "x-api-key" || name == "authorization");
     assert_eq!(keys.count(), 1);
     let account = pending.account().clone();
     tokens.tick(NOW);

@@ -12,7 +12,9 @@ fuzz_target!(|text: &str| {
         }
         Err(problems) => {
             assert!(!problems.is_empty());
-            assert!(problems.iter().all(|problem| problem.line >= 1 && !problem.message.is_empty()));
+            assert!(
+                problems.iter().all(|problem| problem.line >= 1 && !problem.message.is_empty())
+            );
         }
     }
     let _ = load_plugin_config(text);

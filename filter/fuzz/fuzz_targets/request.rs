@@ -12,7 +12,8 @@ fuzz_target!(|data: &[u8]| {
     let Ok(request) = Request::parse(method, target) else { return };
     let Ok(written) = request.target() else { return };
     assert!(written.bytes().all(|byte| byte.is_ascii_graphic()), "{written}");
-    let again = Request::parse(method, written.as_bytes()).expect("what is written can be read");
+    let again =
+        Request::parse(method, written.as_bytes()).expect("what is written can be read");
     assert_eq!(again.attributes, request.attributes);
     assert_eq!(again.target(), Ok(written.clone()));
 });
