@@ -31,7 +31,7 @@ state_from() {
     case $1 in
     --state)
       [ $# -ge 2 ] || die "--state needs a folder"
-      mkdir -p "$2" && state=$(cd "$2" && pwd)
+      state=$(realpath -m "$2")
       shift 2
       ;;
     *)

@@ -1,5 +1,6 @@
 //! Bad input: each is told in one sentence what to do, and leaves nothing running.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::{env, fs};
@@ -81,7 +82,24 @@ fn up_that_fails_leaves_nothing_running() {
     assert!(!up.status.success());
     assert!(stderr(&up).contains("Envoy ended at once"), "{}", stderr(&up));
     assert!(stderr(&up).contains("nothing was left running"), "{}", stderr(&up));
-    assert!(!state.join("processes").exists());
+    // No process names the folder on its command line.
+    for process in fs::read_dir("/proc").unwrap() {
+        let command = fs::read(process.unwrap().path().join("cmdline")).unwrap_or_default();
+        let command = String::from_utf8_lossy(&command).into_owned();
+        assert!(!command.contains(state.to_str().unwrap()), "{command}");
+    }
+}
+
+#[test]
+fn up_takes_no_folder_that_is_not_its_own() {
+    let folder = root().join("target/e2e/not-ours");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("precious"), "").unwrap();
+    let up =
+        Command::new(root().join("scripts/up")).arg("--state").arg(&folder).output().unwrap();
+    assert!(!up.status.success());
+    assert!(stderr(&up).contains("is not empty, and not of an earlier run"), "{}", stderr(&up));
+    assert!(folder.join("precious").exists());
 }
 
 #[test]
@@ -96,9 +114,22 @@ fn setup_names_all_that_is_missing_at_once() {
     assert!(!setup.status.success());
     let said = stderr(&setup);
     assert!(
-        said.contains("missing: Rust, by rustup, rustup, openssl, Python 3 with pip, Go"),
+        said.contains("missing: Rust, by rustup, rustup, ps (the package procps), openssl, Python 3 with pip, Go"),
         "{said}"
     );
+}
+
+#[test]
+fn setup_names_the_systems_that_it_runs_on() {
+    let path = path_with("path-elsewhere", &["bash", "dirname", "basename", "printf"]);
+    // Another system, as far as setup can see.
+    let uname = Path::new(&path).join("uname");
+    fs::write(&uname, "#!/bin/sh\necho Plan9-mips\n").unwrap();
+    fs::set_permissions(&uname, fs::Permissions::from_mode(0o755)).unwrap();
+    let setup = Command::new(root().join("scripts/setup")).env("PATH", path).output().unwrap();
+    assert!(!setup.status.success());
+    let said = stderr(&setup);
+    assert!(said.contains("exists for Linux on x86-64 and arm64 only"), "{said}");
 }
 
 #[test]

@@ -50,6 +50,7 @@ fn through_envoy(events: &[Event], case: &Case, response: &Response) -> Outcome 
     let id = response.header("x-request-id").unwrap_or_default();
     if let Some(event) = events.iter().find(|event| event.text("/auditID") == id) {
         assert_eq!(event.user(), "system:serviceaccount:default:api-reader", "{case:?}");
+        assert_eq!(event.text("/impersonatedUser"), "", "{case:?}");
         let attributes = event.attributes();
         // The audit log does not write the name that a selector pins.
         return Outcome::Forwarded(match &case.expect {

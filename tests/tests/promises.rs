@@ -230,6 +230,10 @@ fn promise_5_no_key_and_no_token_is_written_anywhere() {
         client.get(&format!("/version?{key}=1&{key}=2")).unwrap(),
         client.get(&format!("/{key}")).unwrap(),
         stack.anonymous().get(&format!("/{key}?{key}")).unwrap(),
+        client.with("audit-id", "x").get(&format!("/{key}")).unwrap(),
+        client.get(&format!("/{key}%2f")).unwrap(),
+        client.with("user-agent", key).get("/none").unwrap(),
+        client.send(key, "/version", "").unwrap(),
     ];
     let mut written: Vec<(String, Vec<u8>)> = Vec::new();
     for reply in replies {
@@ -379,7 +383,7 @@ fn promise_8_every_reply_is_one_json_document() {
         ("an odd type",    client.with("content-type", "text/plain").post(PODS, "x").unwrap(), 415),
         ("no patch type",  client.send("PATCH", PODS, "{}").unwrap(),                          403),
         ("gzip",           client.with("content-encoding", "gzip").post(PODS, "x").unwrap(),   415),
-        ("HEAD",           client.send("PUT ", "x", "").unwrap(),                              400),
+        ("no target",      client.send("PUT ", "x", "").unwrap(),                              400),
         ("a method",       client.send("OPTIONS", "/version", "").unwrap(),                    405),
         ("a query",        client.get("/version?a=b").unwrap(),                                400),
         ("bytes",          anonymous.raw(&[b"GET /version HTTP/1.1\r\nhost: x\r\nx-api-key: \xff\xfe\r\nconnection: close\r\n\r\n"[..].to_vec()].concat()).unwrap(), 401),

@@ -66,6 +66,9 @@ fn every_verb_arrives_as_itself() {
         let event = stack.audit().find(response.header("x-request-id").unwrap()).unwrap();
         assert_eq!(event.unwrap().attributes(), arrived, "{method} {target}");
     }
+    // Watches have a cluster, and so limits, of their own.
+    let watches = stack.admin("GET", "/stats?filter=cluster.kube-apiserver-watch.upstream_rq_total").unwrap();
+    assert!(watches.trim_end().ends_with(": 1"), "{watches}");
 }
 
 #[test]

@@ -68,14 +68,15 @@ impl Compiler<'_, '_> {
         let product = [scopes.len(), groups.len(), resources.len(), objects.len()]
             .into_iter()
             .fold(1, usize::saturating_mul);
-        *entries = entries.saturating_add(product);
-        if *entries > MOST_ENTRIES {
+        let sum = entries.saturating_add(product);
+        if sum > MOST_ENTRIES {
             let message = format!(
                 "stands for {product} combinations, and the policy for more than {MOST_ENTRIES}: \
                  use `*`, or drop what is not needed"
             );
             return self.problems.add(self.at, message);
         }
+        *entries = sum;
         for scope in &scopes {
             for group in &groups {
                 for Resource { resource, subresource } in &resources {
@@ -181,10 +182,12 @@ impl Compiler<'_, '_> {
         .fold(VerbSet::default(), VerbSet::union)
     }
 
-    /// `deletecollection` and `create` of an object have no name in their path;
-    /// `create` of a subresource has.
+    /// `deletecollection` and `create` of an object have no name in their path.
+    /// `create` of a subresource has, and so has the `create` in server-side apply,
+    /// which comes with `patch`.
     fn named_verbs(&self, verbs: VerbSet, resources: &[Resource]) {
-        let creates_objects = resources.iter().any(|r| r.subresource == NameId::NONE);
+        let creates_objects = resources.iter().any(|r| r.subresource == NameId::NONE)
+            && !verbs.contains(Verb::Patch);
         for (verb, nameless) in
             [(Verb::Create, creates_objects), (Verb::DeleteCollection, true)]
         {

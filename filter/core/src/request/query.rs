@@ -44,6 +44,8 @@ pub enum QueryError {
     Invalid { name: &'static str, expected: &'static str },
     #[error(transparent)]
     KeyInUrl(#[from] KeyInUrl),
+    #[error("the query has a parameter without a name: drop the `&` or `=` that is too much")]
+    Nameless,
     #[error("the query parameter `{0}` is given more than once: keep one of them")]
     Repeated(String),
     #[error("the query contains a `;`: separate parameters by `&`, or write %3B")]
@@ -68,6 +70,9 @@ impl<'a> Query<'a> {
         for pair in query.split(|byte| *byte == b'&') {
             let (key, value) = split_once(pair, b'=');
             let (key, value) = (decode(key)?, decode(value)?);
+            if key.is_empty() {
+                return Err(QueryError::Nameless);
+            }
             // Before a key can be quoted in an error.
             KeyInUrl::check(&key)?;
             KeyInUrl::check(&value)?;

@@ -1,13 +1,14 @@
 //! The tokens of all accounts, and when to ask for the next one.
 //!
 //! ```text
-//!             need          tick               minted
-//!   (nothing) ----> Wanted -----> InFlight --------------> Idle, with a token
-//!                     ^             |  |                    |
-//!                     |     failed  |  | deadline           | 80 % of the life,
-//!                     |             v  v                    | if it was used
-//!                     +--- tick - BackingOff                |
-//!                     +-------------------------------------+
+//!            get           tick              answered
+//! (nothing) ----> Wanted ------> InFlight -----------> Idle, with a token
+//!                   ^               | failed, or         | tick, at 80 % of the
+//!                   |               v its deadline       v life, if it was used
+//!                   +--- get --- BackOff              InFlight
+//!                                   | tick, if the token still serves
+//!                                   v
+//!                                InFlight
 //! ```
 //!
 //! The token stays in service until it expires, whatever happens to the request
