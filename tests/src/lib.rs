@@ -8,4 +8,5 @@ pub mod crowd;
 pub mod discovery;
 pub mod generate;
 pub mod oracle;
+pub mod sample;
 pub mod stack;

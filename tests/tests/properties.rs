@@ -1,17 +1,14 @@
 //! What holds for any policy and any request.
 
 use keyhole_core::{
-    Answer, Body, Header, Policy, Progress, Request, Tokens, UnixTime, Verdict, admit,
-    load_policy,
+    Answer, Body, Header, Policy, Progress, Request, Tokens, Verdict, admit, load_policy,
 };
+use keyhole_tests::sample::{NOW, TOKEN};
 use keyhole_tests::{discovery, generate};
 use proptest::prelude::*;
 
 const DIGEST: &str = "8254c329a92850f6d539dd376f4816ee2764517da5e0235514af433164480d7a";
 
-const NOW: UnixTime = UnixTime::from_secs(1000);
-/// Of `system:serviceaccount:d:a`, from 1000 to 1600.
-const TOKEN: &[u8] = br#"{"status":{"token":"h.eyJzdWIiOiJzeXN0ZW06c2VydmljZWFjY291bnQ6ZDphIiwiaWF0IjoxMDAwLCJleHAiOjE2MDB9.s"}}"#;
 const ANYTHING: &str = "{nonResourceURLs: [\"/*\"], verbs: [\"*\"]}";
 
 fn bytes(size: std::ops::Range<usize>) -> impl Strategy<Value = Vec<u8>> {
