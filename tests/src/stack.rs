@@ -105,14 +105,19 @@ impl Stack {
 
     /// Runs kubectl as the cluster's admin and returns what it printed.
     pub fn kubectl(&self, arguments: &[&str]) -> Result<String> {
-        let kube = env::var_os("KUBEBUILDER_ASSETS")
-            .map_or_else(|| root().join(".tools/kube"), PathBuf::from);
-        let output = Command::new(kube.join("kubectl"))
+        let output = kubectl()
             .args(["--kubeconfig", self.var("KUBECONFIG")])
             .args(arguments)
             .output()?;
         ensure!(output.status.success(), "kubectl {arguments:?}: {}", text(&output));
         Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// Lets the demo's account do everything, so that only the policy limits it.
+    pub fn make_account_admin(&self) -> Result<()> {
+        let (role, account) =
+            ("--clusterrole=cluster-admin", "--serviceaccount=default:api-reader");
+        self.kubectl(&["create", "clusterrolebinding", "admin", role, account]).map(drop)
     }
 
     /// What Envoy's admin interface answers.
@@ -191,6 +196,13 @@ impl Drop for Restarted {
 /// The root of the repository.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().expect("the root exists")
+}
+
+/// The kubectl that the stacks are made with.
+pub fn kubectl() -> Command {
+    let kube = env::var_os("KUBEBUILDER_ASSETS")
+        .map_or_else(|| root().join(".tools/kube"), PathBuf::from);
+    Command::new(kube.join("kubectl"))
 }
 
 /// A new key of a client and its digest, from `keyhole key new`.

@@ -92,8 +92,7 @@ fn natively_each_row_comes_out_as_written() {
 fn in_envoy_each_row_comes_out_as_written() {
     let stack = Stack::own("cases", &[]).unwrap();
     stack.apply(&cases::policy().unwrap()).unwrap();
-    let admin = ["--clusterrole=cluster-admin", "--serviceaccount=default:api-reader"];
-    stack.kubectl(&[&["create", "clusterrolebinding", "admin"], &admin[..]].concat()).unwrap();
+    stack.make_account_admin().unwrap();
 
     let over_http1 = answers(|case| over_http1(&stack, case));
     let over_http2 = answers(|case| over_http2(&stack, case));

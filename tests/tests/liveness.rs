@@ -42,8 +42,7 @@ fn other_rules(call: &Call, all: &[Resource]) -> String {
 #[test]
 fn each_verb_of_each_resource_arrives_if_just_it_is_allowed() {
     let stack = Stack::own("liveness", &[]).unwrap();
-    let admin = ["--clusterrole=cluster-admin", "--serviceaccount=default:api-reader"];
-    stack.kubectl(&[&["create", "clusterrolebinding", "admin"], &admin[..]].concat()).unwrap();
+    stack.make_account_admin().unwrap();
 
     let calls = calls();
     let key = |n: usize| format!("keyhole_c{n}_secret");

@@ -1,28 +1,20 @@
 //! Whatever the policy allows arrives, with the verb that it allows: from SQL
 //! Server's kind of request, and from kubectl through the same door.
 
-use std::process::Command;
-
-use keyhole_tests::stack::{Stack, root};
+use keyhole_tests::stack::{self, OwnStack, Stack};
 
 /// A policy that allows all that can be allowed, to an account that may do all.
-fn wide_open() -> keyhole_tests::stack::OwnStack {
+fn wide_open() -> OwnStack {
     let stack = Stack::own("verbs", &[]).unwrap();
-    let (head, _) = stack
-        .policy()
-        .split_once("  rules:")
-        .map(|(h, t)| (h.to_owned(), t.to_owned()))
-        .unwrap();
+    let policy = stack.policy();
+    let (head, _) = policy.split_once("  rules:").unwrap();
     let rules = r#"  rules:
   - {namespaces: ["*"], apiGroups: ["*"], resources: ["*", pods/status, deployments/scale], verbs: ["*", watch]}
   - {clusterScope: true, apiGroups: ["*"], resources: ["*"], verbs: ["*", watch]}
   - {nonResourceURLs: ["/*", /], verbs: [get]}
 "#;
     stack.apply(&format!("{head}{rules}")).unwrap();
-    let admin = ["--clusterrole=cluster-admin", "--serviceaccount=default:api-reader"];
-    stack
-        .kubectl(&[&["create", "clusterrolebinding", "wide-open"], &admin[..]].concat())
-        .unwrap();
+    stack.make_account_admin().unwrap();
     stack
 }
 
@@ -75,9 +67,7 @@ fn every_verb_arrives_as_itself() {
 fn kubectl_goes_through_the_same_door() {
     let stack = Stack::shared();
     let kubectl = |arguments: &[&str]| {
-        let kube = std::env::var("KUBEBUILDER_ASSETS")
-            .unwrap_or_else(|_| root().join(".tools/kube").display().to_string());
-        Command::new(format!("{kube}/kubectl"))
+        stack::kubectl()
             .args(["--server", stack.var("KEYHOLE_URL")])
             .args(["--certificate-authority", stack.var("KEYHOLE_CA")])
             .args(["--token", stack.var("KEYHOLE_KEY")])

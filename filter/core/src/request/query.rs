@@ -14,9 +14,10 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::policy::key::KeyInUrl;
 use arrayvec::ArrayVec;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
+
+use crate::policy::key::KeyInUrl;
 
 const MAX_PAIRS: usize = 32;
 

@@ -168,7 +168,7 @@ impl Entry {
     /// Whether the token is valid, and was used since it was minted.
     fn serves(&self, now: UnixTime) -> bool {
         let used = |token: &Token| token.issued() < self.used;
-        self.token.as_ref().is_some_and(|token| token.is_valid(now) && used(token))
+        self.is_valid(now) && self.token.as_ref().is_some_and(used)
     }
 
     fn is_alive(&self, now: UnixTime) -> bool {
