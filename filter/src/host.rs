@@ -4,23 +4,20 @@
 //! Envoy then answers 503 and reloads it (`failure_policy: FAIL_RELOAD`). The
 //! calls here are those that do not do so on input from the network.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
+use coarsetime::Instant;
 use keyhole_core::{
-    Answer, Forward, Header, MAX_ANSWER_BYTES, REQUEST_TIMEOUT, Reply, TokenRequest, UnixTime,
+    Answer, Call, Forward, Header, MAX_ANSWER_BYTES, Now, Purpose, Reply, Steady, UnixTime,
+    Upstream,
 };
 use proxy_wasm::hostcalls;
-use proxy_wasm::types::{BufferType, MapType, Status};
+use proxy_wasm::types::{BufferType, MapType, MetricType, Status};
 
+/// The Envoy cluster of the routes, for a request that is sent once more.
+const CLIENTS_CLUSTER: &str = "kube-apiserver";
 /// The Envoy cluster that adds the gateway's own credential to every request.
 const GATEWAY_CLUSTER: &str = "kube-apiserver-gateway";
-const GATEWAY_AUTHORITY: &str = "kubernetes.default.svc";
-
-/// What a TokenRequest was answered, in the host's memory no longer.
-pub(crate) struct Response {
-    status: Vec<u8>,
-    body: Vec<u8>,
-}
 
 /// The plugin configuration, if there is one and it is text.
 pub(crate) fn configuration() -> Option<String> {
@@ -29,15 +26,22 @@ pub(crate) fn configuration() -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-pub(crate) fn now() -> UnixTime {
-    let since_epoch = time().duration_since(UNIX_EPOCH).unwrap_or_default();
-    UnixTime::from_millis(since_epoch.as_millis().try_into().unwrap_or(u64::MAX))
+/// Whoever has the same id shares data; without one, that is everybody.
+pub(crate) fn has_vm_id() -> bool {
+    let id = hostcalls::get_property(vec!["plugin_vm_id"]);
+    id.is_ok_and(|id| id.is_some_and(|id| !id.is_empty()))
 }
 
-/// A number that differs from gateway to gateway and from time to time.
-pub(crate) fn jitter() -> u64 {
-    let since_epoch = time().duration_since(UNIX_EPOCH).unwrap_or_default();
-    since_epoch.subsec_nanos().into()
+pub(crate) fn now() -> Now {
+    let time = hostcalls::get_current_time().unwrap_or(UNIX_EPOCH);
+    let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let wall = since_epoch.as_millis().try_into().unwrap_or(u64::MAX);
+    let steady = Instant::now().duration_since(Instant::from_ticks(0)).as_millis();
+    Now {
+        wall: UnixTime::from_millis(wall),
+        steady: Steady::from_millis(steady),
+        jitter: since_epoch.subsec_nanos().into(),
+    }
 }
 
 pub(crate) fn request_headers() -> Result<Vec<Header>, Status> {
@@ -48,9 +52,24 @@ pub(crate) fn replace_request_headers(forward: &Forward<'_>) -> Result<(), Statu
     hostcalls::set_map_bytes(MapType::HttpRequestHeaders, forward.headers())
 }
 
+/// The part of the body that is on its way now.
+pub(crate) fn request_body(size: usize) -> Option<Vec<u8>> {
+    hostcalls::get_buffer(BufferType::HttpRequestBody, 0, size).ok()?
+}
+
 /// Leaves no trailers to forward.
 pub(crate) fn drop_request_trailers() -> Result<(), Status> {
     hostcalls::set_map_bytes(MapType::HttpRequestTrailers, Vec::new())
+}
+
+/// A header as it was sent upstream.
+pub(crate) fn sent_header(name: &str) -> Option<String> {
+    let value = hostcalls::get_property(vec!["request", "headers", name]).ok()??;
+    String::from_utf8(value).ok()
+}
+
+pub(crate) fn response_status() -> Option<Vec<u8>> {
+    hostcalls::get_map_value_bytes(MapType::HttpResponseHeaders, ":status").ok()?
 }
 
 pub(crate) fn resume_request() -> Result<(), Status> {
@@ -75,43 +94,57 @@ pub(crate) fn tick_every(period: Duration) -> Result<(), Status> {
     hostcalls::set_tick_period(period)
 }
 
-/// Sends a TokenRequest. To be called in the root context only: the SDK drops
-/// the answer to a call of a stream that has ended.
-pub(crate) fn request_token(request: &TokenRequest) -> Result<u32, Status> {
-    let headers = vec![
-        (":method", "POST"),
-        (":path", request.path.as_str()),
-        (":authority", GATEWAY_AUTHORITY),
-        ("accept", "application/json"),
-        ("content-type", "application/json"),
-        ("user-agent", concat!("keyhole/", env!("CARGO_PKG_VERSION"))),
-    ];
-    let body = Some(request.body.as_slice());
-    hostcalls::dispatch_http_call(GATEWAY_CLUSTER, headers, body, vec![], REQUEST_TIMEOUT)
+/// Sends a request of the gateway's own. To be called in the root context only: the
+/// SDK drops the answer to a call of a stream that has ended.
+pub(crate) fn send(call: &Call) -> Result<u32, Status> {
+    let cluster = match call.upstream {
+        Upstream::Clients => CLIENTS_CLUSTER,
+        Upstream::Gateway => GATEWAY_CLUSTER,
+    };
+    let headers = call.headers.0.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let body = Some(&call.body[..]).filter(|body| !body.is_empty());
+    hostcalls::dispatch_http_call(cluster, headers, body, vec![], call.timeout)
 }
 
 /// Reads the answer to a call. Without headers there is none, and reading one
 /// would trap.
-pub(crate) fn response(num_headers: usize) -> Option<Response> {
+pub(crate) fn answer(num_headers: usize, purpose: &Purpose) -> Answer {
     if num_headers == 0 {
-        return None;
+        return Answer::None;
     }
-    let status = hostcalls::get_map_value_bytes(MapType::HttpCallResponseHeaders, ":status");
-    let body = hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, MAX_ANSWER_BYTES);
-    Some(Response { status: status.ok()??, body: body.ok()?.unwrap_or_default() })
+    let longest = match purpose {
+        // Envoy bounds it at 32 MiB.
+        Purpose::Resend { .. } => usize::MAX,
+        _ => MAX_ANSWER_BYTES,
+    };
+    let headers = hostcalls::get_map_bytes(MapType::HttpCallResponseHeaders);
+    let body = hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, longest);
+    match (headers, body) {
+        (Ok(headers), Ok(body)) => Answer::Some { headers, body: body.unwrap_or_default() },
+        _ => Answer::None,
+    }
 }
 
-fn time() -> SystemTime {
-    hostcalls::get_current_time().unwrap_or(UNIX_EPOCH)
+pub(crate) fn define_counter(name: &str) -> Result<u32, Status> {
+    hostcalls::define_metric(MetricType::Counter, name)
 }
 
-// === impl Response ===
+pub(crate) fn define_gauge(name: &str) -> Result<u32, Status> {
+    hostcalls::define_metric(MetricType::Gauge, name)
+}
 
-impl Response {
-    pub(crate) fn answer(response: Option<&Self>) -> Answer<'_> {
-        match response {
-            Some(Self { status, body }) => Answer::Some { status, body },
-            None => Answer::None,
-        }
-    }
+pub(crate) fn add_to_metric(id: u32, change: i64) -> Result<(), Status> {
+    hostcalls::increment_metric(id, change)
+}
+
+pub(crate) fn set_metric(id: u32, value: u64) -> Result<(), Status> {
+    hostcalls::record_metric(id, value)
+}
+
+pub(crate) fn get_shared(key: &str) -> Result<(Option<Vec<u8>>, Option<u32>), Status> {
+    hostcalls::get_shared_data(key)
+}
+
+pub(crate) fn set_shared(key: &str, value: &[u8], version: u32) -> Result<(), Status> {
+    hostcalls::set_shared_data(key, Some(value), Some(version))
 }

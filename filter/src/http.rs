@@ -3,10 +3,13 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use keyhole_core::{Body, Policy, Progress, Refusal, Refused, Verdict, admit};
+use keyhole_core::{
+    Body, Original, Policy, RESENT_HEADERS, Refusal, Refused, Sent, Subject, Verdict,
+};
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, Status};
 
+use crate::body::Kept;
 use crate::{host, worker};
 
 /// "As soon as the root context can."
@@ -15,77 +18,133 @@ const SOON: Duration = Duration::from_millis(1);
 pub(crate) struct Http {
     stream: u32,
     policy: Rc<Policy>,
+    sent: Option<Sent>,
+    body: Kept,
 }
 
 /// What becomes of a stream.
 pub(crate) enum Outcome {
     Forwarded,
-    Refused,
+    Answered,
 }
 
 impl Http {
     pub(crate) fn new(stream: u32, policy: Rc<Policy>) -> Self {
-        Self { stream, policy }
+        Self { stream, policy, sent: None, body: Kept::default() }
     }
 
-    fn judge(&self, body: Body) -> Result<Action, Status> {
+    fn judge(&mut self, body: Body) -> Result<Action, Status> {
         let headers = host::request_headers()?;
+        #[cfg(feature = "crash")]
+        crash(&headers);
         let now = host::now();
-        let progress = worker::with(|worker| {
-            match admit(&self.policy, &headers, body, &mut worker.tokens, now) {
-                Progress::Done(verdict) => Some(verdict),
-                Progress::Pending(pending) => {
-                    worker.waiting.push(self.stream, pending, now).err()
-                }
-            }
+        let verdict = worker::with(|worker| {
+            worker.request(&self.policy, self.stream, &headers, body, now)
         });
-        match progress {
-            Some(verdict) => Ok(match carry_out(&verdict)? {
-                Outcome::Forwarded => Action::Continue,
-                Outcome::Refused => Action::Pause,
-            }),
+        let Some(verdict) = verdict else {
+            return host::tick_every(SOON).map(|()| Action::Pause);
+        };
+        if let Verdict::Forward(forward) = &verdict {
+            self.sent = Some(forward.sent().clone());
+        }
+        Ok(match carry_out(&verdict)? {
+            Outcome::Forwarded => Action::Continue,
+            Outcome::Answered => Action::Pause,
+        })
+    }
+
+    /// The apiserver did not accept the token.
+    fn unauthorized(&mut self) -> Result<Action, Status> {
+        let resumed = || worker::with(|worker| worker.take_sent(self.stream));
+        // Without it, the reply is the filter's own.
+        let Some(sent) = self.sent.take().or_else(resumed) else {
+            return Ok(Action::Continue);
+        };
+        let original = self.original();
+        let now = host::now();
+        let verdict = worker::with(|worker| {
+            worker.unauthorized(&self.policy, self.stream, &sent, original, now)
+        });
+        match verdict {
+            Some(verdict) => carry_out(&verdict).map(|_| Action::Pause),
             None => host::tick_every(SOON).map(|()| Action::Pause),
         }
+    }
+
+    /// The request as it was sent, if it is whole.
+    fn original(&mut self) -> Option<Original> {
+        let body = self.body.take()?;
+        let headers = RESENT_HEADERS.into_iter();
+        let headers = headers.filter_map(|name| Some((name, host::sent_header(name)?)));
+        Some(Original { headers: headers.collect(), body })
     }
 }
 
 /// Does to the current stream what the core says.
 pub(crate) fn carry_out(verdict: &Verdict<'_>) -> Result<Outcome, Status> {
     match verdict {
+        Verdict::Answer(reply) => host::send_reply(reply).map(|()| Outcome::Answered),
         Verdict::Forward(forward) => {
             host::replace_request_headers(forward).map(|()| Outcome::Forwarded)
         }
-        Verdict::Refuse(refused) => refuse(refused).map(|()| Outcome::Refused),
+        Verdict::Refuse(refused) => refuse(refused).map(|()| Outcome::Answered),
     }
 }
 
-fn refuse(Refused { client, refusal }: &Refused) -> Result<(), Status> {
+fn refuse(Refused { subject, refusal }: &Refused) -> Result<(), Status> {
     let reply = refusal.reply();
-    let client = client.as_deref().unwrap_or("-");
+    let client = subject.client.as_deref().unwrap_or("-");
     log::info!("refused code={} client={client}: {refusal}", reply.code);
     host::send_reply(&reply)
+}
+
+/// Nothing goes on that could not be handled. Paused without a reply, the stream
+/// ends at Envoy's timeout: a deny.
+fn deny(_: Status) -> Action {
+    let refused = Refused { subject: Subject::default(), refusal: Refusal::Host };
+    refuse(&refused).map_or(Action::Pause, |()| Action::Pause)
+}
+
+#[cfg(feature = "crash")]
+#[expect(clippy::panic, reason = "this build is for the test of a trap")]
+fn crash(headers: &[keyhole_core::Header]) {
+    if headers.iter().any(|(name, _)| name == "x-keyhole-crash") {
+        panic!("told to");
+    }
 }
 
 impl Context for Http {}
 
 impl HttpContext for Http {
     fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
+        if end_of_stream {
+            self.body.end();
+        }
         let body = if end_of_stream { Body::Empty } else { Body::Follows };
-        self.judge(body).unwrap_or_else(|_| {
-            let refused = Refused { client: None, refusal: Refusal::Host };
-            // Paused without a reply, the stream ends at Envoy's timeout: a deny.
-            refuse(&refused).map_or(Action::Pause, |()| Action::Pause)
-        })
+        self.judge(body).unwrap_or_else(deny)
+    }
+
+    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        self.body.add(size, end_of_stream);
+        Action::Continue
     }
 
     /// Nobody needs them, and they could carry what headers may not.
     fn on_http_request_trailers(&mut self, _: usize) -> Action {
+        self.body.end();
         host::drop_request_trailers().map_or(Action::Pause, |()| Action::Continue)
+    }
+
+    fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
+        match host::response_status().as_deref() {
+            Some(b"401") => self.unauthorized().unwrap_or_else(deny),
+            _ => Action::Continue,
+        }
     }
 }
 
 impl Drop for Http {
     fn drop(&mut self) {
-        worker::with(|worker| worker.waiting.remove(self.stream));
+        worker::with(|worker| worker.ended(self.stream));
     }
 }

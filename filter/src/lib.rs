@@ -4,9 +4,12 @@
 //! `Root` sends TokenRequests and resumes the streams that wait for them; both
 //! share what [`worker`] keeps, and touch Envoy only through [`host`].
 
+mod body;
 mod host;
 mod http;
+mod metrics;
 mod root;
+mod shared;
 mod worker;
 
 use proxy_wasm::types::LogLevel;

@@ -2,57 +2,50 @@
 
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::time::Duration;
 
-use keyhole_core::{Account, Loaded, Policy, Verdict, load_plugin_config};
+use keyhole_core::{
+    Answer, Effect, Loaded, Policy, Purpose, Severity, Verdict, load_plugin_config,
+};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{ContextType, Status};
 
-use crate::host::Response;
 use crate::http::{Http, Outcome, carry_out};
 use crate::{host, worker};
-
-/// How often to look for tokens to refresh.
-const IDLE: Duration = Duration::from_secs(1);
-/// How often to look for requests that have waited too long.
-const BUSY: Duration = Duration::from_millis(50);
 
 /// Denies everything until it is configured.
 #[derive(Default)]
 pub(crate) struct Root {
     policy: Rc<Policy>,
-    calls: HashMap<u32, Account>,
+    calls: HashMap<u32, Purpose>,
 }
 
 impl Root {
-    fn send_token_requests(&mut self) {
-        for request in worker::with(|worker| worker.tokens.tick(host::now())) {
-            match host::request_token(&request) {
-                Ok(call) => drop(self.calls.insert(call, request.account)),
-                Err(_) => take_answer(&request.account, None),
+    fn carry_out(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Call(call) => match host::send(&call) {
+                    Ok(id) => drop(self.calls.insert(id, call.purpose)),
+                    Err(_) => self.take_answer(call.purpose, &Answer::None),
+                },
+                Effect::Notice(notice) => match notice.severity {
+                    Severity::Info => log::info!("{notice}"),
+                    Severity::Warning => log::warn!("{notice}"),
+                },
+                Effect::Resume { stream, verdict } => {
+                    if resume(stream, &verdict).is_err() {
+                        log::warn!("a waiting request could not be resumed: it has ended");
+                    }
+                }
             }
         }
     }
-}
 
-/// Hands an answer to the core, then resumes who waited for it.
-fn take_answer(account: &Account, response: Option<&Response>) {
-    let answer = Response::answer(response);
-    let (now, jitter) = (host::now(), host::jitter());
-    match worker::with(|worker| worker.tokens.answered(account, answer, now, jitter)) {
-        Ok(()) => log::info!("new token for the ServiceAccount {account}"),
-        Err(failure) => log::warn!("no token for the ServiceAccount {account}: {failure}"),
-    }
-}
-
-fn resume_waiting() {
-    let now = host::now();
-    for (stream, verdict) in
-        worker::with(|worker| worker.waiting.resume(&mut worker.tokens, now))
-    {
-        if resume(stream, &verdict).is_err() {
-            log::warn!("a waiting request could not be resumed: its stream has ended");
-        }
+    fn take_answer(&mut self, purpose: Purpose, answer: &Answer) {
+        let now = host::now();
+        let effects = worker::with_shared(|worker, shared| {
+            worker.answered(&self.policy, purpose, answer, shared, now)
+        });
+        self.carry_out(effects);
     }
 }
 
@@ -60,15 +53,23 @@ fn resume(stream: u32, verdict: &Verdict<'_>) -> Result<(), Status> {
     host::act_on(stream)?;
     match carry_out(verdict)? {
         Outcome::Forwarded => host::resume_request(),
-        Outcome::Refused => Ok(()),
+        Outcome::Answered => Ok(()),
+    }
+}
+
+fn hand_over_metrics() {
+    for sample in worker::with(|worker| worker.samples(host::now())) {
+        if worker::with_metrics(|metrics| metrics.record(&sample)).is_err() {
+            log::warn!("Envoy did not take the metric {}", sample.name);
+        }
     }
 }
 
 impl Context for Root {
     fn on_http_call_response(&mut self, call: u32, num_headers: usize, _: usize, _: usize) {
-        if let Some(account) = self.calls.remove(&call) {
-            take_answer(&account, host::response(num_headers).as_ref());
-            resume_waiting();
+        if let Some(purpose) = self.calls.remove(&call) {
+            let answer = host::answer(num_headers, &purpose);
+            self.take_answer(purpose, &answer);
         }
     }
 }
@@ -85,8 +86,10 @@ impl RootContext for Root {
             Ok(Loaded { policy, revision }) => {
                 let (clients, roles) = (policy.clients().len(), policy.role_count());
                 log::info!("policy {revision} active: clients {clients}, roles {roles}");
+                let now = host::now();
+                worker::with(|worker| worker.policy_loaded(&revision, now));
                 self.policy = Rc::new(policy);
-                host::tick_every(IDLE).is_ok()
+                host::tick_every(worker::with(|worker| worker.pace())).is_ok()
             }
             Err(problems) => {
                 for problem in problems {
@@ -98,11 +101,13 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
-        self.send_token_requests();
-        resume_waiting();
-        let waiting = worker::with(|worker| !worker.waiting.is_empty());
-        if host::tick_every(if waiting { BUSY } else { IDLE }).is_err() {
-            log::error!("Envoy did not set the timer: tokens are not refreshed");
+        let now = host::now();
+        let effects =
+            worker::with_shared(|worker, shared| worker.tick(&self.policy, shared, now));
+        self.carry_out(effects);
+        hand_over_metrics();
+        if host::tick_every(worker::with(|worker| worker.pace())).is_err() {
+            log::error!("Envoy did not set the timer: tokens are not renewed");
         }
     }
 

@@ -5,13 +5,13 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use keyhole_core::{Body, Progress, Verdict, admit};
-use keyhole_tests::sample::{self, NOW};
+use keyhole_core::{Body, Verdict};
+use keyhole_tests::sample::{self, Gateway};
 
 fn bench(criterion: &mut Criterion) {
     for (size, (clients, rules)) in [("1x1", (1, 1)), ("10000x1000", (10_000, 1000))] {
-        let policy = sample::policy(clients, rules);
-        let mut tokens = sample::tokens(policy.clients()[0].account());
+        let mut gateway = Gateway::new(sample::policy(clients, rules));
+        gateway.judge(&sample::headers("GET", "/api/v1/namespaces/d0/pods"), Body::Empty);
         for (name, method, target, allowed) in [
             ("list", "GET", "/api/v1/namespaces/d0/pods?limit=500", true),
             ("get", "GET", "/api/v1/namespaces/d0/pods/web-0", true),
@@ -22,10 +22,9 @@ fn bench(criterion: &mut Criterion) {
             criterion.bench_function(&format!("{name}/{size}"), |bencher| {
                 bencher.iter(|| {
                     let headers = black_box(&headers);
-                    let progress = admit(&policy, headers, Body::Empty, &mut tokens, NOW);
-                    let forwarded = matches!(progress, Progress::Done(Verdict::Forward(_)));
-                    assert_eq!(forwarded, allowed);
-                    progress
+                    let verdict = gateway.request(headers, Body::Empty);
+                    assert_eq!(matches!(verdict, Some(Verdict::Forward(_))), allowed);
+                    verdict
                 });
             });
         }

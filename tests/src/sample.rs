@@ -1,18 +1,32 @@
-//! A policy of any size, a request as SQL Server sends it, and a token for it.
+//! A policy of any size, a request as SQL Server sends it, and a worker that judges it.
 
-use keyhole_core::{Account, Answer, Header, KeyDigest, Policy, Tokens, UnixTime, load_policy};
+use keyhole_core::{
+    Answer, Body, Effect, Header, KeyDigest, Now, Policy, Purpose, Steady, UnixTime, Unshared,
+    Verdict, Worker, load_policy,
+};
 
 /// A moment in the life of [`TOKEN`].
-pub const NOW: UnixTime = UnixTime::from_secs(1000);
+pub const NOW: Now =
+    Now { wall: UnixTime::from_secs(1000), steady: Steady::from_millis(1_000_000), jitter: 0 };
 
 /// The answer to a TokenRequest: a token of `system:serviceaccount:d:a`, from 1000
-/// to 1600.
-pub const TOKEN: &[u8] = br#"{"status":{"token":"h.eyJzdWIiOiJzeXN0ZW06c2VydmljZWFjY291bnQ6ZDphIiwiaWF0IjoxMDAwLCJleHAiOjE2MDB9.s"}}"#;
+/// to 1600, for the audience `api`; without a signature.
+pub const TOKEN: &[u8] = br#"{"spec":{"audiences":["api"]},"status":{"token":"h.eyJzdWIiOiJzeXN0ZW06c2VydmljZWFjY291bnQ6ZDphIiwiYXVkIjpbImFwaSJdLCJpYXQiOjEwMDAsIm5iZiI6MTAwMCwiZXhwIjoxNjAwfQ.s"}}"#;
+
+/// One worker, alone, and an apiserver that gives [`TOKEN`] to everybody.
+#[derive(Debug)]
+pub struct Gateway {
+    pub worker: Worker,
+    policy: Policy,
+    memory: Unshared,
+}
 
 /// Clients with the keys `k0`, `k1`, ..., all of one role, with a rule for pods in
 /// each of the namespaces `d0`, `d1`, ...; their account is `d/a`.
 pub fn policy(clients: usize, rules: usize) -> Policy {
-    let mut text = String::from("apiVersion: keyhole/v1\nkind: Policy\nclients:\n");
+    let mut text = String::from(
+        "apiVersion: keyhole/v1\nkind: Policy\ngateway: {tokenVerification: claimsOnly}\nclients:\n",
+    );
     for n in 0..clients {
         let digest = KeyDigest::of(format!("k{n}").as_bytes()).to_hex();
         text.push_str(&format!(
@@ -28,14 +42,47 @@ pub fn policy(clients: usize, rules: usize) -> Policy {
     load_policy(&text).unwrap_or_else(|problems| panic!("{problems:?}")).policy
 }
 
-/// Tokens of which one is at hand, for this account.
-pub fn tokens(account: &Account) -> Tokens {
-    let mut tokens = Tokens::default();
-    assert!(matches!(tokens.get(account, NOW), Ok(None)));
-    tokens.tick(NOW);
-    let answer = Answer::Some { status: b"201", body: TOKEN };
-    tokens.answered(account, answer, NOW, 0).expect("the token is the account's");
-    tokens
+// === impl Gateway ===
+
+impl Gateway {
+    pub fn new(policy: Policy) -> Self {
+        Self { worker: Worker::default(), policy, memory: Unshared::default() }
+    }
+
+    /// What becomes of a request; `None` while it waits for a token.
+    pub fn request<'a>(&mut self, headers: &'a [Header], body: Body) -> Option<Verdict<'a>> {
+        self.worker.request(&self.policy, 0, headers, body, NOW)
+    }
+
+    /// The same, after the wait.
+    pub fn judge<'a>(&mut self, headers: &'a [Header], body: Body) -> Verdict<'a> {
+        self.request(headers, body).unwrap_or_else(|| self.resume().expect("it waits"))
+    }
+
+    /// Lets the apiserver answer; what becomes of the request that waits.
+    fn resume(&mut self) -> Option<Verdict<'static>> {
+        let mut effects = self.worker.tick(&self.policy, &self.memory, NOW);
+        while let Some(effect) = effects.pop() {
+            match effect {
+                Effect::Call(call) => {
+                    let answer = match call.purpose {
+                        Purpose::Token(_) => created(TOKEN),
+                        _ => Answer::None,
+                    };
+                    let Self { worker, policy, memory } = self;
+                    effects.extend(worker.answered(policy, call.purpose, &answer, memory, NOW));
+                }
+                Effect::Notice(_) => {}
+                Effect::Resume { verdict, .. } => return Some(verdict),
+            }
+        }
+        None
+    }
+}
+
+/// A 201 with this body.
+pub fn created(body: &[u8]) -> Answer {
+    Answer::Some { headers: vec![(":status".into(), b"201".to_vec())], body: body.to_vec() }
 }
 
 /// What SQL Server sends with the key `k0`, behind Envoy.

@@ -4,7 +4,7 @@
 use std::process::Command;
 
 use keyhole_core::{
-    Attributes, Body, Header, Progress, Request, Tokens, UnixTime, Verdict, admit, load_policy,
+    Attributes, Body, Header, Now, Request, Steady, UnixTime, Verdict, Worker, load_policy,
 };
 use keyhole_tests::audit::Event;
 use keyhole_tests::cases::{self, Case, Outcome};
@@ -24,13 +24,13 @@ fn natively(policy: &keyhole_core::Policy, case: &Case) -> Outcome {
     headers
         .extend(case.headers().into_iter().map(|(name, value)| (name.to_lowercase(), value)));
     let body = if case.body.is_empty() { Body::Empty } else { Body::Follows };
-    let now = UnixTime::from_secs(1_800_000_000);
-    match admit(policy, &headers, body, &mut Tokens::default(), now) {
-        Progress::Done(Verdict::Refuse(refused)) => {
-            Outcome::Refused(refused.refusal.reply().code)
-        }
-        Progress::Done(Verdict::Forward(_)) => panic!("there is no token"),
-        Progress::Pending(_) => {
+    let wall = UnixTime::from_secs(1_800_000_000);
+    let now = Now { wall, steady: Steady::default(), jitter: 0 };
+    match Worker::default().request(policy, 0, &headers, body, now) {
+        Some(Verdict::Refuse(refused)) => Outcome::Refused(refused.refusal.reply().code),
+        Some(Verdict::Answer(reply)) => panic!("{reply:?}"),
+        Some(Verdict::Forward(_)) => panic!("there is no token"),
+        None => {
             let request = Request::parse(&method, &target).unwrap();
             Outcome::Forwarded(match &request.attributes {
                 Attributes::NonResource { verb, .. } => {

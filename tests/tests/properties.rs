@@ -1,9 +1,7 @@
 //! What holds for any policy and any request.
 
-use keyhole_core::{
-    Answer, Body, Header, Policy, Progress, Request, Tokens, Verdict, admit, load_policy,
-};
-use keyhole_tests::sample::{NOW, TOKEN};
+use keyhole_core::{Body, Header, Policy, Request, Verdict, load_policy};
+use keyhole_tests::sample::Gateway;
 use keyhole_tests::{discovery, generate};
 use proptest::prelude::*;
 
@@ -55,7 +53,7 @@ fn policy(roles: &[Vec<String>]) -> Policy {
         .map(|(rules, name)| format!("{{name: {name}, rules: [{}]}}", rules.join(", ")))
         .collect();
     let text = format!(
-        "{{apiVersion: keyhole/v1, kind: Policy, clients: [{{name: c, keys: [{{sha256: {DIGEST}}}], \
+        "{{apiVersion: keyhole/v1, kind: Policy, gateway: {{tokenVerification: claimsOnly}}, clients: [{{name: c, keys: [{{sha256: {DIGEST}}}], \
          serviceAccount: {{namespace: d, name: a}}, roles: [{}]}}], roles: [{}]}}",
         names.join(", "),
         defined.join(", ")
@@ -153,15 +151,13 @@ proptest! {
 
     #[test]
     fn no_bytes_panic(
-        method in bytes(0..10), target in bytes(0..200), text in any::<String>(), status in bytes(0..4), body in bytes(0..200)
+        method in bytes(0..10), target in bytes(0..200), text in any::<String>()
     ) {
         let _ = Request::parse(&method, &target).map(|request| request.target());
         let _ = load_policy(&text);
         let policy = policy(&[vec![ANYTHING.to_owned()]]);
-        let account = policy.clients()[0].account();
-        let _ = Tokens::default().answered(account, Answer::Some { status: &status, body: &body }, NOW, 0);
         let headers = [(":method".to_owned(), method), (":path".to_owned(), target), ("x-api-key".to_owned(), b"k".to_vec())];
-        admit(&policy, &headers, Body::Empty, &mut Tokens::default(), NOW);
+        Gateway::new(policy).request(&headers, Body::Empty);
     }
 
     #[test]
@@ -178,16 +174,9 @@ proptest! {
         let at = at.index(headers.len());
         headers.splice(at..at, hostile);
 
-        let mut tokens = Tokens::default();
-        let Progress::Pending(pending) = admit(&policy, &headers, Body::Empty, &mut tokens, NOW) else {
-            panic!("it is permitted");
-        };
-        let account = pending.account().clone();
-        tokens.tick(NOW);
-        tokens.answered(&account, Answer::Some { status: b"201", body: TOKEN }, NOW, 0).unwrap();
-        let Progress::Done(Verdict::Forward(forward)) = pending.resume(&mut tokens, NOW) else {
-            panic!("there is a token");
-        };
+        let mut gateway = Gateway::new(policy);
+        let verdict = gateway.judge(&headers, Body::Empty);
+        let Verdict::Forward(forward) = verdict else { panic!("it is permitted: {verdict:?}") };
         let mut names: Vec<&str> = forward.headers().iter().map(|(name, _)| *name).collect();
         names.sort_unstable();
         prop_assert_eq!(

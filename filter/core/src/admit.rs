@@ -2,37 +2,47 @@
 
 use alloc::borrow::{Cow, ToOwned};
 use alloc::boxed::Box;
-use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::policy::account::Account;
 use crate::policy::{Client, KeyRefused, Permit, Policy};
 use crate::refusal::{Forbidden, Refusal, Refused, Why};
+use crate::reply::Reply;
 use crate::request::attributes::Attributes;
 use crate::request::head::{Body, Head, Header};
 use crate::request::media;
 use crate::request::streaming::Streaming;
 use crate::request::verb::Verb;
 use crate::request::{Method, Request};
-use crate::time::UnixTime;
+use crate::time::{Now, Steady, UnixTime};
 use crate::token::Token;
+use crate::token::lifecycle::{Flight, Held};
 use crate::token::tokens::Tokens;
 use crate::upstream::{self, Headers};
 
 /// How far a request has come.
 #[derive(Debug)]
-pub enum Progress<'a> {
+pub(crate) enum Progress<'a> {
     Done(Verdict<'a>),
     /// Permitted, but there is no token yet.
-    Pending(Pending),
+    Pending(Pending<'a>),
 }
 
 /// What the host is to do.
 #[derive(Debug)]
 pub enum Verdict<'a> {
+    Answer(Reply),
     /// Replace the whole header list by this one and let the request go.
     Forward(Forward<'a>),
     Refuse(Refused),
+}
+
+/// Who asks for what, as far as it is known: for logs and metrics.
+#[derive(Clone, Debug, Default)]
+pub struct Subject {
+    pub client: Option<Arc<str>>,
+    pub verb: Option<Verb>,
 }
 
 /// The header list of a permitted request, credential included.
@@ -40,65 +50,66 @@ pub enum Verdict<'a> {
 /// INVARIANT: made from a [`Permit`] and a valid token of its account only.
 pub struct Forward<'a> {
     headers: Headers<'a>,
+    sent: Sent,
+}
+
+/// As whom a request went upstream, and with which token.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    pub(crate) subject: Subject,
+    pub(crate) account: Arc<Account>,
+    pub(crate) flight: Flight,
 }
 
 /// A permitted request that waits for a token. It can be resumed once.
 #[derive(Debug)]
-pub struct Pending {
-    account: Account,
-    client: String,
-    headers: Headers<'static>,
+pub(crate) struct Pending<'a> {
+    account: Arc<Account>,
+    subject: Subject,
+    headers: Headers<'a>,
 }
 
 /// Judges a request. Every path through here that is not a [`Forward`] refuses.
-pub fn admit<'a>(
+pub(crate) fn admit<'a>(
     policy: &Policy,
     headers: &'a [Header],
     body: Body,
     tokens: &mut Tokens,
-    now: UnixTime,
+    now: Now,
 ) -> Progress<'a> {
-    let refuse = |client: Option<&Client>, refusal| {
-        let client = client.map(|client| client.name().to_owned());
-        Progress::Done(Verdict::Refuse(Refused { client, refusal }))
-    };
-    let (head, client) = match identify(policy, headers, body, now) {
-        Ok(identified) => identified,
-        Err(refusal) => return refuse(None, refusal),
-    };
-    let (permit, headers) = match authorize(policy, client, &head) {
-        Ok(permitted) => permitted,
-        Err(refusal) => return refuse(Some(client), refusal),
-    };
-    let account = permit.client().account();
-    match tokens.get(account, now) {
-        Ok(Some(token)) => Progress::Done(Verdict::Forward(Forward::new(headers, token))),
-        Ok(None) => Progress::Pending(Pending::new(permit, headers)),
-        Err(failure) => {
-            let account = Box::new(account.clone());
-            refuse(Some(client), Refusal::Token { account, failure })
+    let mut subject = Subject::default();
+    match judge(policy, headers, body, now.wall, &mut subject) {
+        Ok((permit, headers)) => {
+            let account = Arc::clone(permit.client().account());
+            Pending { account, subject, headers }.resume(tokens, now.steady)
         }
+        Err(refusal) => Progress::Done(Verdict::Refuse(Refused { subject, refusal })),
     }
 }
 
-fn identify<'a, 'p>(
+/// Notes in `subject` what it finds out on its way.
+fn judge<'a, 'p>(
     policy: &'p Policy,
     headers: &'a [Header],
     body: Body,
     now: UnixTime,
-) -> Result<(Head<'a>, &'p Client), Refusal> {
+    subject: &mut Subject,
+) -> Result<(Permit<'p>, Headers<'a>), Refusal> {
     let head = Head::parse(headers, body)?;
     let key = head.key()?.ok_or(KeyRefused::Missing)?;
     let client = policy.identify(key, now)?;
-    Ok((head, client))
+    subject.client = Some(Arc::clone(client.name()));
+    let request = Request::parse(head.method, head.target)?;
+    subject.verb = Some(request.attributes.verb());
+    authorize(policy, client, &head, &request)
 }
 
 fn authorize<'a, 'p>(
     policy: &Policy,
     client: &'p Client,
     head: &Head<'a>,
+    request: &Request<'_>,
 ) -> Result<(Permit<'p>, Headers<'a>), Refusal> {
-    let request = Request::parse(head.method, head.target)?;
     let forbidden = |attributes: &Attributes<'_>, why| {
         Refusal::Forbidden(Box::new(Forbidden::new(client.name(), attributes, why)))
     };
@@ -127,13 +138,17 @@ fn authorize<'a, 'p>(
 // === impl Forward ===
 
 impl<'a> Forward<'a> {
-    fn new(mut headers: Headers<'a>, token: &Token) -> Self {
+    fn new(mut headers: Headers<'a>, token: &Token, sent: Sent) -> Self {
         headers.push(("authorization", Cow::Owned(token.bearer().into_bytes())));
-        Self { headers }
+        Self { headers, sent }
     }
 
     pub fn headers(&self) -> Vec<(&str, &[u8])> {
         self.headers.iter().map(|(name, value)| (*name, &**value)).collect()
+    }
+
+    pub fn sent(&self) -> &Sent {
+        &self.sent
     }
 }
 
@@ -146,38 +161,37 @@ impl core::fmt::Debug for Forward<'_> {
 
 // === impl Pending ===
 
-impl Pending {
-    fn new(permit: Permit<'_>, headers: Headers<'_>) -> Self {
-        let client = permit.client();
-        let owned = |(name, value): (_, Cow<'_, [u8]>)| (name, Cow::Owned(value.into_owned()));
-        Self {
-            account: client.account().clone(),
-            client: client.name().to_owned(),
-            headers: headers.into_iter().map(owned).collect(),
-        }
+impl<'a> Pending<'a> {
+    pub(crate) fn account(&self) -> &Arc<Account> {
+        &self.account
     }
 
-    pub fn account(&self) -> &Account {
-        &self.account
+    pub(crate) fn into_owned(self) -> Pending<'static> {
+        let owned = |(name, value): (_, Cow<'_, [u8]>)| (name, Cow::Owned(value.into_owned()));
+        let headers = self.headers.into_iter().map(owned).collect();
+        Pending { account: self.account, subject: self.subject, headers }
     }
 
     /// Ends the wait with the account's token, or with the reason why there is
     /// none; or goes on waiting.
-    pub fn resume(self, tokens: &mut Tokens, now: UnixTime) -> Progress<'static> {
+    pub(crate) fn resume(self, tokens: &mut Tokens, now: Steady) -> Progress<'a> {
         match tokens.get(&self.account, now) {
-            Ok(Some(token)) => {
-                Progress::Done(Verdict::Forward(Forward::new(self.headers, token)))
+            Ok(Some(Held { value: token, flight, .. })) => {
+                let Self { account, subject, headers } = self;
+                let sent = Sent { subject, account, flight: *flight };
+                Progress::Done(Verdict::Forward(Forward::new(headers, token, sent)))
             }
             Ok(None) => Progress::Pending(self),
-            Err(failure) => {
-                let account = Box::new(self.account.clone());
-                Progress::Done(self.refuse(Refusal::Token { account, failure }))
+            Err((until, failure)) => {
+                let account = (*self.account).to_owned();
+                let refusal = Refusal::token(account, failure, now.until(until));
+                Progress::Done(self.refuse(refusal))
             }
         }
     }
 
     pub(crate) fn refuse(self, refusal: Refusal) -> Verdict<'static> {
-        Verdict::Refuse(Refused { client: Some(self.client), refusal })
+        Verdict::Refuse(Refused { subject: self.subject, refusal })
     }
 }
 
@@ -186,18 +200,16 @@ pub(crate) mod tests {
     use super::*;
     use crate::config::load_policy;
     use crate::policy::key::KeyDigest;
-    use crate::token::Answer;
-    use crate::token::tests::minted;
+    use crate::token::tests::{at, minted};
+    use crate::worker::tests::Gateway;
     use alloc::format;
-    use alloc::string::ToString;
-
-    const NOW: UnixTime = UnixTime::from_secs(1000);
+    use alloc::string::{String, ToString};
     const PODS: &str = "/api/v1/namespaces/d/pods";
 
     fn policy() -> Policy {
         let digest = KeyDigest::of(b"k").to_hex();
         let text = format!(
-            "{{apiVersion: keyhole/v1, kind: Policy, clients: [{{name: sql, keys: [{{sha256: {digest}}}], \
+            "{{apiVersion: keyhole/v1, kind: Policy, gateway: {{tokenVerification: claimsOnly}}, clients: [{{name: sql, keys: [{{sha256: {digest}}}], \
              serviceAccount: {{namespace: d, name: reader}}, roles: [r]}}], roles: [{{name: r, rules: [\
              {{namespaces: [d], apiGroups: [\"\"], resources: [pods], verbs: [get, list, create, patch]}}]}}]}}"
         );
@@ -218,33 +230,26 @@ pub(crate) mod tests {
     }
 
     /// A permitted request that waits.
-    pub(crate) fn pending() -> Pending {
+    pub(crate) fn pending() -> Pending<'static> {
         let headers = headers("GET", PODS, &[("x-api-key", "k")]);
-        match admit(&policy(), &headers, Body::Empty, &mut Tokens::default(), NOW) {
-            Progress::Pending(pending) => pending,
+        match admit(&policy(), &headers, Body::Empty, &mut Tokens::default(), at(1000)) {
+            Progress::Pending(pending) => pending.into_owned(),
             Progress::Done(verdict) => panic!("{verdict:?}"),
         }
     }
 
     /// The header list that leaves, as text; or the refusal's code and message.
     fn judge(headers: &[Header], body: Body) -> Result<Vec<String>, (u16, String)> {
-        let (policy, mut tokens) = (policy(), Tokens::default());
-        let pending = match admit(&policy, headers, body, &mut tokens, NOW) {
-            Progress::Pending(pending) => pending,
-            Progress::Done(Verdict::Refuse(refused)) => return Err(told(&refused.refusal)),
-            Progress::Done(Verdict::Forward(_)) => panic!("there is no token yet"),
-        };
-        tokens.tick(NOW);
-        let answer = minted("system:serviceaccount:d:reader", 1000, 1600);
-        let answer = Answer::Some { status: b"201", body: &answer };
-        tokens.answered(&pending.account().clone(), answer, NOW, 0).unwrap();
-        match pending.resume(&mut tokens, NOW) {
-            Progress::Done(Verdict::Forward(forward)) => Ok(forward
+        let mut gateway = Gateway::new(policy(), at(1000));
+        gateway.token = minted("system:serviceaccount:d:reader", 1000, 1600);
+        match gateway.judge(headers, body) {
+            Verdict::Forward(forward) => Ok(forward
                 .headers()
                 .iter()
                 .map(|(name, value)| format!("{name}: {}", value.escape_ascii()))
                 .collect()),
-            other => panic!("{other:?}"),
+            Verdict::Refuse(refused) => Err(told(&refused.refusal)),
+            Verdict::Answer(reply) => panic!("{reply:?}"),
         }
     }
 
@@ -329,7 +334,7 @@ pub(crate) mod tests {
     #[test]
     fn a_forbidden_status_is_shaped_as_the_apiservers() {
         let list = headers("DELETE", "/api/v1/namespaces/d/pods/web-0", &[("x-api-key", "k")]);
-        let progress = admit(&policy(), &list, Body::Empty, &mut Tokens::default(), NOW);
+        let progress = admit(&policy(), &list, Body::Empty, &mut Tokens::default(), at(1000));
         let Progress::Done(Verdict::Refuse(refused)) = progress else { panic!() };
         let body = String::from_utf8(refused.refusal.reply().body).unwrap();
         assert_eq!(

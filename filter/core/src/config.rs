@@ -171,7 +171,7 @@ roles:
             ("kind: Policy",  "kind: Pod",       "line 2: kind: is `Pod`: write `Policy`"),
             ("kind: Policy",  "",                "line 1: `kind` is missing: add it"),
             ("kind: Policy",  "kind: Policy\nkind: Policy", "line 3: kind: given twice: keep one of them"),
-            ("kind: Policy",  "kind: Policy\nspec: {}", "line 3: spec: unknown field: write `apiVersion`, `kind`, `clients` or `roles`"),
+            ("kind: Policy",  "kind: Policy\nspec: {}", "line 3: spec: unknown field: write `apiVersion`, `kind`, `gateway`, `clients` or `roles`"),
             ("kind: Policy",  "kind: &a Policy", "line 2: anchors are not supported: remove the `&...`"),
             ("kind: Policy",  "kind: !x Policy", "line 2: tags are not supported: remove the `!...`"),
             // clients

@@ -9,27 +9,39 @@
 //!    │  upstream::headers     a new header list, from an allowlist      415
 //!    │  Tokens::get           the account's token, or a wait            503
 //!    ▼
-//!  Verdict::Forward  or  Verdict::Refuse  or  Pending (resumed by Waiting)
+//!  Verdict::Forward  or  Verdict::Refuse  or  Pending
 //! ```
+//!
+//! [`Worker`] is that over time: it looks after tokens, resumes who waits for one,
+//! and shares with the pod's other workers what it got.
 //!
 //! This crate knows no host, no clock and no I/O: time and bytes come in, what
 //! to do goes out. Deny is where everything starts.
 
 #![no_std]
+#![cfg_attr(
+    test,
+    expect(clippy::arithmetic_side_effects, reason = "a test that overflows fails")
+)]
 
 extern crate alloc;
 
 mod admit;
+mod answer;
 mod config;
 mod policy;
 mod refusal;
 mod reply;
 mod request;
+mod resend;
+mod shared;
 mod time;
 mod token;
 mod upstream;
+mod worker;
 
-pub use admit::{Forward, Pending, Progress, Verdict, admit};
+pub use admit::{Forward, Sent, Subject, Verdict};
+pub use answer::{Answer, MAX_ANSWER_BYTES};
 pub use config::{Loaded, Problem, Revision, load_plugin_config, load_policy};
 pub use policy::account::Account;
 pub use policy::key::{KEY_PREFIX, KeyDigest, KeyInUrl, format_key};
@@ -43,7 +55,12 @@ pub use request::path::PathError;
 pub use request::query::QueryError;
 pub use request::verb::{Verb, VerbSet};
 pub use request::{Method, Request, RequestError};
-pub use time::UnixTime;
-pub use token::tokens::{REQUEST_TIMEOUT, Tokens};
-pub use token::waiting::Waiting;
-pub use token::{Answer, MAX_ANSWER_BYTES, Token, TokenFailure, TokenRequest};
+pub use resend::{MAX_KEPT_BODY_BYTES, Original, RESENT_HEADERS};
+pub use shared::{Changed, Seen, Shared, Unshared};
+pub use time::{Now, Steady, UnixTime};
+pub use token::failure::Failure;
+pub use token::{Token, Verification};
+pub use worker::Worker;
+pub use worker::effect::{Call, Effect, Headers, Purpose, Upstream};
+pub use worker::metrics::{Change, Sample};
+pub use worker::notice::{Notice, Severity};

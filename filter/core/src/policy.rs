@@ -5,8 +5,9 @@ pub(crate) mod key;
 pub(crate) mod names;
 pub(crate) mod rules;
 
-use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use hashbrown::HashMap;
 
@@ -16,6 +17,7 @@ use self::names::Names;
 use self::rules::{Question, Rules};
 use crate::request::attributes::Attributes;
 use crate::time::UnixTime;
+use crate::token::Verification;
 
 /// All clients and roles, compiled. The empty policy denies everything.
 ///
@@ -26,8 +28,20 @@ use crate::time::UnixTime;
 pub struct Policy {
     pub(crate) keys: HashMap<KeyDigest, Key>,
     pub(crate) clients: Vec<Client>,
+    pub(crate) accounts: Vec<Arc<Account>>,
     pub(crate) roles: Vec<Rules>,
     pub(crate) names: Names,
+    pub(crate) gateway: Gateway,
+}
+
+/// How the gateway deals with tokens.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gateway {
+    pub(crate) verification: Verification,
+    /// Keep a token at hand for every account, asked for or not.
+    pub(crate) warm_up: bool,
+    /// How long a request waits for a token at most.
+    pub(crate) token_wait: Duration,
 }
 
 /// A key's owner and the time in which it is valid.
@@ -41,8 +55,8 @@ pub(crate) struct Key {
 /// The holder of an API key.
 #[derive(Debug)]
 pub struct Client {
-    pub(crate) name: String,
-    pub(crate) account: Account,
+    pub(crate) name: Arc<str>,
+    pub(crate) account: Arc<Account>,
     pub(crate) roles: Vec<usize>,
 }
 
@@ -68,6 +82,15 @@ pub enum KeyRefused {
 /// No rule of the client's roles covers the request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct NoRule;
+
+// === impl Gateway ===
+
+impl Default for Gateway {
+    fn default() -> Self {
+        let token_wait = Duration::from_secs(8);
+        Self { verification: Verification::default(), warm_up: false, token_wait }
+    }
+}
 
 // === impl Policy ===
 
@@ -100,6 +123,11 @@ impl Policy {
         &self.clients
     }
 
+    /// The accounts of all clients, each once.
+    pub fn accounts(&self) -> &[Arc<Account>] {
+        &self.accounts
+    }
+
     pub fn role_count(&self) -> usize {
         self.roles.len()
     }
@@ -108,11 +136,11 @@ impl Policy {
 // === impl Client ===
 
 impl Client {
-    pub fn name(&self) -> &str {
+    pub fn name(&self) -> &Arc<str> {
         &self.name
     }
 
-    pub fn account(&self) -> &Account {
+    pub fn account(&self) -> &Arc<Account> {
         &self.account
     }
 }
@@ -164,7 +192,7 @@ mod tests {
             ("", start, Err(KeyRefused::Unknown)),
         ] {
             let client = policy.identify(key.as_bytes(), UnixTime::from_secs(now));
-            assert_eq!(client.map(Client::name), expected, "{key} {now}");
+            assert_eq!(client.map(|client| &**client.name()), expected, "{key} {now}");
         }
     }
 
@@ -249,7 +277,7 @@ mod tests {
     #[test]
     fn the_empty_policy_knows_nobody() {
         let policy = Policy::default();
-        let refused = policy.identify(b"", UnixTime::from_secs(0)).map(Client::name);
+        let refused = policy.identify(b"", UnixTime::from_secs(0)).map(drop);
         assert_eq!(refused, Err(KeyRefused::Unknown));
     }
 }

@@ -5,7 +5,9 @@ use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
+use core::time::Duration;
 
+use crate::admit::Subject;
 use crate::policy::KeyRefused;
 use crate::policy::account::Account;
 use crate::reply::{Details, Reply, Status};
@@ -14,12 +16,12 @@ use crate::request::attributes::Attributes;
 use crate::request::head::HeadError;
 use crate::request::media::Unsupported;
 use crate::request::streaming::Streaming;
-use crate::token::TokenFailure;
+use crate::token::failure::Failure;
 
-/// A refusal, and the client it is addressed to, where one was identified.
+/// A refusal, and whom it is addressed to.
 #[derive(Clone, Debug)]
 pub struct Refused {
-    pub client: Option<String>,
+    pub subject: Subject,
     pub refusal: Refusal,
 }
 
@@ -36,14 +38,24 @@ pub enum Refusal {
     Host,
     #[error("{0}")]
     Key(#[from] KeyRefused),
+    #[error(
+        "the apiserver did not answer in time; whether it carried the request out is not known"
+    )]
+    NoAnswer,
+    #[error("not ready: {0}")]
+    NotReady(String),
     #[error(transparent)]
     Request(#[from] RequestError),
     #[error("no token for the ServiceAccount {account} can be had: {failure}")]
-    Token { account: Box<Account>, failure: TokenFailure },
+    Token { account: Box<Account>, failure: Failure, retry_after: u32 },
+    #[error("the apiserver did not accept the token of the ServiceAccount {0}: try again")]
+    TokenRejected(Box<Account>),
     #[error("too many requests are waiting for a token of the ServiceAccount {0}")]
     TooManyWaiting(Box<Account>),
     #[error(transparent)]
     Unsupported(#[from] Unsupported),
+    #[error("no token for the ServiceAccount {0} came in time: try again")]
+    WaitedTooLong(Box<Account>),
 }
 
 /// A denial in the apiserver's own words.
@@ -93,6 +105,13 @@ impl Forbidden {
 // === impl Refusal ===
 
 impl Refusal {
+    /// There will be no token for this long.
+    pub(crate) fn token(account: Account, failure: Failure, wait: Duration) -> Self {
+        let seconds = wait.as_millis().div_ceil(1000).max(1);
+        let retry_after = seconds.try_into().unwrap_or(u32::MAX);
+        Self::Token { account: Box::new(account), failure, retry_after }
+    }
+
     /// What the client gets: exactly one JSON document, a Kubernetes `Status`.
     ///
     /// Its message is what the apiserver would say, then `: keyhole: ` and why.
@@ -118,10 +137,11 @@ impl Refusal {
                 self.status(405, "MethodNotAllowed", sentence).reply().header("allow", METHODS)
             }
             Self::Request(_) => self.status(400, "BadRequest", "bad request").reply(),
-            Self::Token { failure, .. } => self
-                .status(503, "ServiceUnavailable", "service unavailable")
-                .retry_after(failure.retry_after())
-                .reply(),
+            Self::NoAnswer => self.status(504, "Timeout", "timeout").reply(),
+            Self::NotReady(_) | Self::TokenRejected(_) | Self::WaitedTooLong(_) => {
+                self.unavailable(1)
+            }
+            Self::Token { retry_after, .. } => self.unavailable(*retry_after),
             Self::TooManyWaiting(_) => {
                 self.status(429, "TooManyRequests", "too many requests").retry_after(1).reply()
             }
@@ -129,6 +149,30 @@ impl Refusal {
                 self.status(415, "UnsupportedMediaType", "unsupported media type").reply()
             }
         }
+    }
+
+    /// A word for metrics.
+    pub(crate) const fn outcome(&self) -> &'static str {
+        match self {
+            Self::Forbidden(_) => "forbidden",
+            Self::Host => "error",
+            Self::Key(_) => "unauthorized",
+            Self::NoAnswer
+            | Self::NotReady(_)
+            | Self::Token { .. }
+            | Self::TokenRejected(_)
+            | Self::TooManyWaiting(_)
+            | Self::WaitedTooLong(_) => "unavailable",
+            Self::BodyOnGet | Self::Head(_) | Self::Request(_) | Self::Unsupported(_) => {
+                "invalid"
+            }
+        }
+    }
+
+    fn unavailable(&self, retry_after: u32) -> Reply {
+        self.status(503, "ServiceUnavailable", "service unavailable")
+            .retry_after(retry_after)
+            .reply()
     }
 
     fn status(&self, code: u16, reason: &'static str, sentence: &str) -> Status {

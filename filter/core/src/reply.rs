@@ -8,6 +8,9 @@ use serde::Serialize;
 
 use crate::request::attributes::ResourceAttributes;
 
+/// Envoy's own replies are rewritten; this marks one that is not Envoy's.
+const MARK: &str = "x-keyhole-reply";
+
 /// A whole response.
 #[derive(Clone, Debug)]
 pub struct Reply {
@@ -78,8 +81,7 @@ impl Status {
             ("content-type", "application/json".to_owned()),
             ("cache-control", "no-cache, private".to_owned()),
             ("x-content-type-options", "nosniff".to_owned()),
-            // Envoy's own replies are rewritten; this marks one that is not Envoy's.
-            ("x-keyhole-reply", self.reason.to_owned()),
+            (MARK, self.reason.to_owned()),
         ];
         if let Some(seconds) = self.details.retry_after_seconds {
             headers.push(("retry-after", seconds.to_string()));
@@ -106,6 +108,28 @@ impl Details {
 // === impl Reply ===
 
 impl Reply {
+    /// An answer of the apiserver that did not come through Envoy's router.
+    pub(crate) fn passed_on(
+        code: u16,
+        mut headers: Vec<(&'static str, String)>,
+        body: Vec<u8>,
+    ) -> Self {
+        headers.push((MARK, "Resent".to_owned()));
+        Self { code, headers, body }
+    }
+
+    /// A document of our own that is no `Status`.
+    pub(crate) fn json(code: u16, body: &impl Serialize) -> Self {
+        let headers = alloc::vec![
+            ("content-type", "application/json".to_owned()),
+            ("cache-control", "no-store".to_owned()),
+            (MARK, "Probe".to_owned()),
+        ];
+        let mut body = serde_json::to_vec(body).unwrap_or_else(|_| b"{}".to_vec());
+        body.push(b'\n');
+        Self { code, headers, body }
+    }
+
     #[must_use]
     pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
         self.headers.push((name, value.to_owned()));

@@ -2,9 +2,31 @@
 
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+/// What the host's clocks say at one moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    /// For what people write down: when a key is valid. It may jump.
+    pub wall: UnixTime,
+    /// For all that lasts: tokens, waits, pauses.
+    pub steady: Steady,
+    /// Any number that differs from gateway to gateway and from time to time.
+    pub jitter: u64,
+}
+
 /// A moment in milliseconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct UnixTime(u64);
+
+/// A moment on a clock that is never set: milliseconds since a start that all
+/// workers of one process share.
+#[derive(
+    Clone, Copy, Debug, Default, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize,
+)]
+pub struct Steady(u64);
+
+// === impl UnixTime ===
 
 impl UnixTime {
     pub const fn from_millis(millis: u64) -> Self {
@@ -13,6 +35,27 @@ impl UnixTime {
 
     pub const fn from_secs(secs: u64) -> Self {
         Self(secs.saturating_mul(1000))
+    }
+
+    pub const fn as_secs(self) -> u64 {
+        self.0 / 1000
+    }
+
+    /// How long until `later`; zero when it has passed.
+    pub const fn until(self, later: Self) -> Duration {
+        Duration::from_millis(later.0.saturating_sub(self.0))
+    }
+}
+
+// === impl Steady ===
+
+impl Steady {
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    pub const fn as_millis(self) -> u64 {
+        self.0
     }
 
     #[must_use]
@@ -26,7 +69,7 @@ impl UnixTime {
     }
 
     /// How long until `later`; zero when it has passed.
-    pub fn until(self, later: Self) -> Duration {
+    pub const fn until(self, later: Self) -> Duration {
         Duration::from_millis(later.0.saturating_sub(self.0))
     }
 }

@@ -3,6 +3,11 @@
 //! The TokenRequest API: `POST .../serviceaccounts/{name}/token` answers 201 with
 //! `status.token`. Anything else did not happen.
 
+pub(crate) mod cache;
+pub(crate) mod claims;
+pub(crate) mod failure;
+pub(crate) mod keys;
+pub(crate) mod lifecycle;
 pub(crate) mod tokens;
 pub(crate) mod waiting;
 
@@ -12,59 +17,38 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use base64ct::{Base64UrlUnpadded, Encoding};
 use serde::{Deserialize, Serialize};
 
+use crate::answer::Answer;
 use crate::policy::account::Account;
-use crate::time::UnixTime;
+use crate::time::{Now, Steady, UnixTime};
+use crate::token::claims::{Claims, Expected};
+use crate::token::failure::Failure;
+use crate::token::keys::Keys;
+use crate::token::lifecycle::Lasting;
 
 /// A token is not sent in the last seconds of its life: a body may follow its head
-/// by `request_timeout` (60 s in envoy/bootstrap.yaml), and clocks differ.
+/// by `request_timeout` (60 s in envoy/bootstrap.yaml), and an answer takes a while.
 pub(crate) const LEEWAY: Duration = Duration::from_secs(75);
 
-/// Longer answers are not read; the apiserver's have about 2 KiB.
-pub const MAX_ANSWER_BYTES: usize = 64 * 1024;
-
 /// A bearer token that is known to belong to one account.
-#[derive(Clone)]
+///
+/// Its times are on the steady clock, so that a clock which is set, or was wrong,
+/// neither lengthens its life nor ends it.
+#[derive(Clone, Deserialize, Serialize)]
 pub struct Token {
     secret: String,
-    issued: UnixTime,
-    expires: UnixTime,
+    pub(crate) renew_at: Steady,
+    pub(crate) ends_at: Steady,
 }
 
-/// The request that asks for a token, for the host to send.
-#[derive(Clone, Debug)]
-pub struct TokenRequest {
-    pub account: Account,
-    pub path: String,
-    pub body: Vec<u8>,
-}
-
-/// What came back, as far as the host could read it.
-#[derive(Clone, Copy, Debug)]
-pub enum Answer<'a> {
-    /// The connection failed or timed out.
-    None,
-    Some {
-        status: &'a [u8],
-        body: &'a [u8],
-    },
-}
-
-/// Why there is no token. `Display` names what a platform engineer can mend.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum TokenFailure {
-    #[error("the apiserver's answer is not a TokenRequest with a token: {0}")]
-    Malformed(&'static str),
-    #[error(
-        "nothing answered in time: look whether the apiserver runs, and whether the gateway's own token and CA files are there"
-    )]
-    NoAnswer,
-    #[error("asking for it was answered {status}: {message}: {advice}", advice = advice(*.status))]
-    Refused { status: u16, message: String },
-    #[error("the apiserver gave a token of another account, or one that is not valid now")]
-    WrongToken,
+/// How tokens are checked before they are used.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Verification {
+    /// The cluster does not let the gateway read its signing keys.
+    ClaimsOnly,
+    #[default]
+    Signature,
 }
 
 #[derive(Serialize)]
@@ -84,25 +68,18 @@ struct RequestSpec<'a> {
 
 #[derive(Deserialize)]
 struct AnswerBody {
+    spec: AnswerSpec,
     status: AnswerStatus,
+}
+
+#[derive(Deserialize)]
+struct AnswerSpec {
+    audiences: Vec<String>,
 }
 
 #[derive(Deserialize)]
 struct AnswerStatus {
     token: String,
-}
-
-#[derive(Deserialize)]
-struct ErrorBody {
-    message: String,
-}
-
-/// The claims that are checked; the others are the apiserver's business.
-#[derive(Deserialize)]
-struct Claims {
-    sub: String,
-    iat: u64,
-    exp: u64,
 }
 
 // === impl Token ===
@@ -113,155 +90,99 @@ impl Token {
         ["Bearer ", &self.secret].concat()
     }
 
-    pub(crate) fn is_valid(&self, now: UnixTime) -> bool {
-        now < self.expires.before(LEEWAY)
-    }
-
-    /// When to ask for the next one: at 80 % of the life, as the kubelet does
-    /// (`requiresRefresh` in `pkg/kubelet/token/token_manager.go`), less up to
-    /// 10 s so that many gateways do not ask at once. `jitter` is any number.
-    pub(crate) fn refresh_at(&self, jitter: u64) -> UnixTime {
-        let life = self.issued.until(self.expires);
-        let jitter = Duration::from_millis(jitter.checked_rem(10_000).unwrap_or(0));
-        self.issued.after(life.saturating_mul(4).checked_div(5).unwrap_or(life)).before(jitter)
-    }
-
-    pub(crate) fn issued(&self) -> UnixTime {
-        self.issued
-    }
-
-    fn read(secret: String, account: &Account, now: UnixTime) -> Result<Self, TokenFailure> {
-        let is_token =
-            |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-        if !secret.bytes().all(is_token) {
-            return Err(TokenFailure::Malformed("the token is not a JWT"));
+    /// Reads the answer to `account`'s TokenRequest; `keys` are those to check its
+    /// signature with, unless only its claims are to be checked.
+    ///
+    /// # Errors
+    ///
+    /// There is no token in it that can be sent as this account, now.
+    pub(crate) fn read(
+        answer: &Answer,
+        account: &Account,
+        keys: Option<&Keys>,
+        now: Now,
+    ) -> Result<Self, Failure> {
+        if answer.status() != Some(201) {
+            return Err(Failure::of(answer));
         }
-        let claims =
-            claims(&secret).ok_or(TokenFailure::Malformed("the token is not a JWT"))?;
-        let issued = UnixTime::from_secs(claims.iat);
-        let expires = UnixTime::from_secs(claims.exp);
-        // A clock that runs behind the apiserver's must not lengthen the life.
-        let token = Self {
-            secret,
-            issued: issued.min(now),
-            expires: expires.min(now.after(issued.until(expires))),
+        let Some(AnswerBody { spec, status }) = answer.json() else {
+            return Err(Failure::malformed("there is no `status.token` in it"));
         };
-        match claims.sub == account.subject() && token.is_valid(now) {
-            true => Ok(token),
-            false => Err(TokenFailure::WrongToken),
-        }
+        // The apiserver says which audiences it gave where none were asked for.
+        let audiences = match &account.audiences[..] {
+            [] => &spec.audiences,
+            asked => asked,
+        };
+        let server = answer.date().unwrap_or(now.wall);
+        let subject = account.subject();
+        let expected = Expected { subject: &subject, audiences, server };
+        let claims = match keys {
+            Some(keys) => keys.verify(&status.token, &expected)?,
+            None => Claims::unverified(&status.token, &expected)?,
+        };
+        Self::new(status.token, &claims, server, now)
+    }
+
+    /// The life is what the apiserver says that is left of it: at least by its own
+    /// clock, and not more than the token was made for.
+    fn new(
+        secret: String,
+        claims: &Claims,
+        server: UnixTime,
+        now: Now,
+    ) -> Result<Self, Failure> {
+        let life = claims.issued.until(claims.expires).min(server.until(claims.expires));
+        let Some(usable) = life.checked_sub(LEEWAY).filter(|usable| !usable.is_zero()) else {
+            return Err(Failure::Unverified("it has expired, or is about to".to_string()));
+        };
+        let renewal = renewal(life, now.jitter).min(usable);
+        let (renew_at, ends_at) = (now.steady.after(renewal), now.steady.after(usable));
+        Ok(Self { secret, renew_at, ends_at })
+    }
+}
+
+impl Lasting for Token {
+    fn renew_at(&self) -> Option<Steady> {
+        Some(self.renew_at)
+    }
+
+    fn ends_at(&self) -> Option<Steady> {
+        Some(self.ends_at)
     }
 }
 
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Token").field("expires", &self.expires).finish_non_exhaustive()
+        f.debug_struct("Token").field("ends_at", &self.ends_at).finish_non_exhaustive()
     }
 }
 
-fn claims(jwt: &str) -> Option<Claims> {
-    let mut parts = jwt.split('.');
-    let (Some(_), Some(payload), Some(_), None) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return None;
+/// When to ask for the next one: at 80 % of the life, as the kubelet does
+/// (`requiresRefresh` in `pkg/kubelet/token/token_manager.go`), less up to 10 s so
+/// that many gateways do not ask at once.
+fn renewal(life: Duration, jitter: u64) -> Duration {
+    let jitter = Duration::from_millis(jitter.checked_rem(10_000).unwrap_or(0));
+    life.saturating_mul(4).checked_div(5).unwrap_or(life).saturating_sub(jitter)
+}
+
+/// The path and the body of `account`'s TokenRequest.
+pub(crate) fn request(account: &Account) -> (String, Vec<u8>) {
+    let Account { namespace, name, expiration, audiences } = account;
+    let body = RequestBody {
+        kind: "TokenRequest",
+        api_version: "authentication.k8s.io/v1",
+        spec: RequestSpec { audiences, expiration_seconds: expiration.as_secs() },
     };
-    let payload = Base64UrlUnpadded::decode_vec(payload).ok()?;
-    serde_json::from_slice(&payload).ok()
-}
-
-// === impl TokenRequest ===
-
-impl TokenRequest {
-    pub(crate) fn new(account: &Account) -> Self {
-        let body = RequestBody {
-            kind: "TokenRequest",
-            api_version: "authentication.k8s.io/v1",
-            spec: RequestSpec {
-                audiences: &account.audiences,
-                expiration_seconds: account.expiration.as_secs(),
-            },
-        };
-        Self {
-            account: account.clone(),
-            path: format!(
-                "/api/v1/namespaces/{}/serviceaccounts/{}/token",
-                account.namespace, account.name
-            ),
-            body: serde_json::to_vec(&body).unwrap_or_default(),
-        }
-    }
-}
-
-/// The token in an answer to `account`'s request.
-pub(crate) fn read_answer(
-    account: &Account,
-    answer: Answer<'_>,
-    now: UnixTime,
-) -> Result<Token, TokenFailure> {
-    let Answer::Some { status, body } = answer else { return Err(TokenFailure::NoAnswer) };
-    if status != b"201" {
-        return Err(refused(status, body));
-    }
-    match serde_json::from_slice::<AnswerBody>(body) {
-        Ok(answer) => Token::read(answer.status.token, account, now),
-        Err(_) => Err(TokenFailure::Malformed("there is no `status.token` in it")),
-    }
-}
-
-fn refused(status: &[u8], body: &[u8]) -> TokenFailure {
-    let Some(status) = str::from_utf8(status).ok().and_then(|text| text.parse().ok()) else {
-        return TokenFailure::Malformed("it has no status code");
-    };
-    let message = match serde_json::from_slice::<ErrorBody>(body) {
-        // Only an error is quoted: whatever else came may contain a token.
-        _ if status < 400 => "which is not 201".to_string(),
-        Ok(error) => error.message,
-        Err(_) => excerpt(body),
-    };
-    TokenFailure::Refused { status, message }
-}
-
-/// What Envoy says when it answers in the apiserver's place.
-fn excerpt(body: &[u8]) -> String {
-    let printable = body.iter().filter(|byte| matches!(byte, b' '..=b'~'));
-    match printable.take(200).map(|byte| char::from(*byte)).collect::<String>() {
-        text if text.is_empty() => "without a reason".to_string(),
-        text => text,
-    }
-}
-
-fn advice(status: u16) -> &'static str {
-    match status {
-        401 => "look whether the gateway's own token file is there and valid",
-        403 => "allow the gateway's account to create serviceaccounts/token for this one",
-        404 => "create the ServiceAccount, or correct the client's `serviceAccount`",
-        422 => "correct the client's `expirationSeconds` or `audiences`",
-        503 => {
-            "look whether the apiserver runs, and whether its certificate chains to the CA file"
-        }
-        _ => "look at the apiserver's log",
-    }
-}
-
-// === impl TokenFailure ===
-
-impl TokenFailure {
-    /// Seconds after which asking again may help.
-    pub(crate) fn retry_after(&self) -> u32 {
-        match self {
-            Self::NoAnswer => 2,
-            Self::Refused { status: 500.., .. } => 2,
-            Self::Refused { .. } | Self::Malformed(_) | Self::WrongToken => 10,
-        }
-    }
+    let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token");
+    (path, serde_json::to_vec(&body).unwrap_or_default())
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::answer::tests::answer;
 
-    const NOW: UnixTime = UnixTime::from_secs(1000);
+    const SUBJECT: &str = "system:serviceaccount:default:reader";
 
     pub(crate) fn account(name: &str) -> Account {
         Account {
@@ -272,81 +193,109 @@ pub(crate) mod tests {
         }
     }
 
-    /// The body of a 201 with a token of `subject` that lives from `iat` to `exp`.
-    pub(crate) fn minted(subject: &str, iat: u64, exp: u64) -> Vec<u8> {
-        let claims = format!(r#"{{"sub":"{subject}","iat":{iat},"exp":{exp}}}"#);
-        let payload = Base64UrlUnpadded::encode_string(claims.as_bytes());
-        format!(r#"{{"status":{{"token":"h.{payload}.s"}}}}"#).into_bytes()
+    /// This many seconds after both clocks' start.
+    pub(crate) fn at(seconds: u64) -> Now {
+        let (wall, steady) =
+            (UnixTime::from_secs(seconds), Steady::from_millis(seconds * 1000));
+        Now { wall, steady, jitter: 0 }
+    }
+
+    /// An unsigned token with these claims.
+    pub(crate) fn jwt(claims: &str) -> String {
+        use base64ct::{Base64UrlUnpadded, Encoding};
+        format!("h.{}.s", Base64UrlUnpadded::encode_string(claims.as_bytes()))
+    }
+
+    /// The answer with a token.
+    pub(crate) fn created(token: &str) -> Answer {
+        let body =
+            format!(r#"{{"spec":{{"audiences":["api"]}},"status":{{"token":"{token}"}}}}"#);
+        answer("201", body.as_bytes())
+    }
+
+    /// The answer with a token of `subject` that lives from `iat` to `exp`.
+    pub(crate) fn minted(subject: &str, iat: u64, exp: u64) -> Answer {
+        let claims = format!(
+            r#"{{"sub":"{subject}","aud":["api"],"iat":{iat},"nbf":{iat},"exp":{exp}}}"#
+        );
+        created(&jwt(&claims))
+    }
+
+    fn read(answer: &Answer, now: Now) -> Result<Token, Failure> {
+        Token::read(answer, &account("reader"), None, now)
     }
 
     #[test]
     #[rustfmt::skip]
     fn only_a_valid_token_of_the_account_is_believed() {
-        const SUBJECT: &str = "system:serviceaccount:default:reader";
-        let malformed = |why| Some(TokenFailure::Malformed(why));
-        let wrong = Some(TokenFailure::WrongToken);
-        for (status, body, expected) in [
-            ("201", minted(SUBJECT, 1000, 1600),                                 None),
-            ("201", minted("system:serviceaccount:default:other", 1000, 1600),   wrong.clone()),
-            ("201", minted("system:serviceaccount:other:reader", 1000, 1600),    wrong.clone()),
-            ("201", minted("admin", 1000, 1600),                                 wrong.clone()),
-            ("201", minted(SUBJECT, 100, 1000),                                  wrong.clone()),
-            ("201", minted(SUBJECT, 100, 1075),                                  wrong),
-            ("200", minted(SUBJECT, 1000, 1600),                                 Some(TokenFailure::Refused { status: 200, message: "which is not 201".to_string() })),
-            ("201", b"".to_vec(),                                                malformed("there is no `status.token` in it")),
-            ("201", b"{}".to_vec(),                                              malformed("there is no `status.token` in it")),
-            ("201", br#"{"status":{"token":""}}"#.to_vec(),                      malformed("the token is not a JWT")),
-            ("201", br#"{"status":{"token":"a.b"}}"#.to_vec(),                   malformed("the token is not a JWT")),
-            ("201", br#"{"status":{"token":"h.e30.s"}}"#.to_vec(),               malformed("the token is not a JWT")),
-            ("201", br#"{"status":{"token":"a\r\nx: y"}}"#.to_vec(),             malformed("the token is not a JWT")),
-            ("503", b"connect\r\nerror".to_vec(),                                Some(TokenFailure::Refused { status: 503, message: "connecterror".to_string() })),
-            ("404", br#"{"message":"gone"}"#.to_vec(),                           Some(TokenFailure::Refused { status: 404, message: "gone".to_string() })),
-            ("",    b"".to_vec(),                                                malformed("it has no status code")),
+        let malformed = |why| Some(Failure::malformed(why));
+        let unverified = |why: &str| Some(Failure::Unverified(why.to_string()));
+        let audience = |aud| created(&jwt(&format!(r#"{{"sub":"{SUBJECT}","aud":[{aud}],"iat":1000,"nbf":1000,"exp":1600}}"#)));
+        for (answer, expected) in [
+            (minted(SUBJECT, 1000, 1600),                                 None),
+            (audience(r#""other","api""#),                                None),
+            (audience(r#""other""#),                                      unverified("it is for another audience")),
+            (audience(""),                                                unverified("it is for another audience")),
+            (minted("system:serviceaccount:default:other", 1000, 1600),   unverified("its subject is another account")),
+            (minted("system:serviceaccount:other:reader", 1000, 1600),    unverified("its subject is another account")),
+            (minted("admin", 1000, 1600),                                 unverified("its subject is another account")),
+            (minted(SUBJECT, 100, 1000),                                  unverified("it has expired")),
+            (minted(SUBJECT, 100, 1001),                                  unverified("it has expired, or is about to")),
+            (minted(SUBJECT, 100, 1075),                                  unverified("it has expired, or is about to")),
+            (minted(SUBJECT, 1061, 2000),                                 unverified("it is not valid yet")),
+            (answer("200", minted(SUBJECT, 1000, 1600).body()),           Some(Failure::Refused { status: 200, message: "which is not the answer to this".to_string(), retry_after: None })),
+            (answer("201", b""),                                          malformed("there is no `status.token` in it")),
+            (answer("201", b"{}"),                                        malformed("there is no `status.token` in it")),
+            (created(""),                                                 malformed("the token is not a JWT")),
+            (created("a.b"),                                              malformed("the token is not a JWT")),
+            (created("h.e30.s"),                                          malformed("the token is not a JWT")),
+            (created(r"a\r\nx: y"),                                       malformed("the token is not a JWT")),
+            (Answer::None,                                                Some(Failure::NoAnswer)),
         ] {
-            let answer = Answer::Some { status: status.as_bytes(), body: &body };
-            let failure = read_answer(&account("reader"), answer, NOW).err();
-            assert_eq!(failure, expected, "{status} {}", body.escape_ascii());
+            assert_eq!(read(&answer, at(1000)).err(), expected, "{}", answer.body().escape_ascii());
         }
-        assert_eq!(read_answer(&account("reader"), Answer::None, NOW).err(), Some(TokenFailure::NoAnswer));
     }
 
     #[test]
-    fn a_token_is_renewed_at_80_percent_of_its_life() {
-        let body = minted("system:serviceaccount:default:reader", 1000, 1600);
-        let answer = Answer::Some { status: b"201", body: &body };
-        let token = read_answer(&account("reader"), answer, NOW).unwrap();
-        assert_eq!(token.refresh_at(0), UnixTime::from_secs(1480));
-        assert_eq!(token.refresh_at(9_999), UnixTime::from_millis(1_470_001));
-        assert!(token.is_valid(UnixTime::from_secs(1524)));
-        assert!(!token.is_valid(UnixTime::from_secs(1525)));
+    fn a_token_is_renewed_at_80_percent_of_its_life_and_not_sent_in_its_last_seconds() {
+        let token = read(&minted(SUBJECT, 1000, 1600), at(1000)).unwrap();
+        assert_eq!(token.renew_at, Steady::from_millis(1_480_000));
+        assert_eq!(token.ends_at, Steady::from_millis(1_525_000));
+        let jittery = Now { jitter: 9_999, ..at(1000) };
+        let token = read(&minted(SUBJECT, 1000, 1600), jittery).unwrap();
+        assert_eq!(token.renew_at, Steady::from_millis(1_470_001));
     }
 
     #[test]
-    fn a_clock_that_runs_behind_does_not_lengthen_the_life() {
-        let body = minted("system:serviceaccount:default:reader", 1300, 1900);
-        let answer = Answer::Some { status: b"201", body: &body };
-        let token = read_answer(&account("reader"), answer, NOW).unwrap();
-        assert_eq!(token.refresh_at(0), UnixTime::from_secs(1480));
-        assert!(!token.is_valid(UnixTime::from_secs(1525)));
+    fn this_machines_clock_does_not_change_the_life() {
+        // Nine hours off, on either side; the apiserver says what time it is.
+        let Answer::Some { mut headers, body } = minted(SUBJECT, 33_400, 34_000) else {
+            panic!()
+        };
+        headers.push(("date".into(), b"Thu, 01 Jan 1970 09:16:40 GMT".to_vec()));
+        let answer = Answer::Some { headers, body };
+        for wall in [1000, 33_400, 66_000] {
+            let now = Now { wall: UnixTime::from_secs(wall), ..at(1000) };
+            let token = read(&answer, now).unwrap();
+            assert_eq!(token.ends_at, Steady::from_millis(1_525_000), "{wall}");
+        }
     }
 
     #[test]
     fn a_token_request_asks_for_the_accounts_life_and_audiences() {
         let mut account = account("reader");
         account.audiences.push(String::from("vault"));
-        let request = TokenRequest::new(&account);
-        assert_eq!(request.path, "/api/v1/namespaces/default/serviceaccounts/reader/token");
+        let (path, body) = request(&account);
+        assert_eq!(path, "/api/v1/namespaces/default/serviceaccounts/reader/token");
         assert_eq!(
-            String::from_utf8(request.body).unwrap(),
+            String::from_utf8(body).unwrap(),
             r#"{"kind":"TokenRequest","apiVersion":"authentication.k8s.io/v1","spec":{"audiences":["vault"],"expirationSeconds":600}}"#
         );
     }
 
     #[test]
     fn a_token_does_not_show_itself() {
-        let body = minted("system:serviceaccount:default:reader", 1000, 1600);
-        let answer = Answer::Some { status: b"201", body: &body };
-        let token = read_answer(&account("reader"), answer, NOW).unwrap();
+        let token = read(&minted(SUBJECT, 1000, 1600), at(1000)).unwrap();
         assert!(!format!("{token:?}").contains(&token.secret));
     }
 }

@@ -4,13 +4,14 @@
 use std::sync::LazyLock;
 
 use keyhole_core::{
-    Answer, Body, Header, Policy, Progress, Tokens, UnixTime, Verdict, admit, load_policy,
+    Answer, Body, Effect, Header, Now, Policy, Purpose, Steady, UnixTime, Unshared, Verdict,
+    Worker, load_policy,
 };
 use libfuzzer_sys::fuzz_target;
 
 /// The digest is that of `k`; the role allows all that can be allowed.
 static POLICY: LazyLock<Policy> = LazyLock::new(|| {
-    let text = r#"{apiVersion: keyhole/v1, kind: Policy,
+    let text = r#"{apiVersion: keyhole/v1, kind: Policy, gateway: {tokenVerification: claimsOnly},
 clients: [{name: c, keys: [{sha256: 8254c329a92850f6d539dd376f4816ee2764517da5e0235514af433164480d7a}],
   serviceAccount: {namespace: d, name: a}, roles: [r]}],
 roles: [{name: r, rules: [
@@ -34,9 +35,13 @@ const ALLOWED: [&str; 12] = [
     "x-forwarded-proto",
     "x-request-id",
 ];
-const NOW: UnixTime = UnixTime::from_secs(1000);
-/// `{"sub":"system:serviceaccount:d:a","iat":1000,"exp":1600}`
-const TOKEN: &[u8] = br#"{"status":{"token":"h.eyJzdWIiOiJzeXN0ZW06c2VydmljZWFjY291bnQ6ZDphIiwiaWF0IjoxMDAwLCJleHAiOjE2MDB9.s"}}"#;
+const NOW: Now = Now {
+    wall: UnixTime::from_secs(1000),
+    steady: Steady::from_millis(1_000_000),
+    jitter: 0,
+};
+/// `{"sub":"system:serviceaccount:d:a","aud":["api"],"iat":1000,"nbf":1000,"exp":1600}`
+const TOKEN: &[u8] = br#"{"spec":{"audiences":["api"]},"status":{"token":"h.eyJzdWIiOiJzeXN0ZW06c2VydmljZWFjY291bnQ6ZDphIiwiYXVkIjpbImFwaSJdLCJpYXQiOjEwMDAsIm5iZiI6MTAwMCwiZXhwIjoxNjAwfQ.s"}}"#;
 
 fuzz_target!(|data: &[u8]| {
     let headers: Vec<Header> = data
@@ -48,24 +53,21 @@ fuzz_target!(|data: &[u8]| {
         })
         .collect();
     let body = if data.len() % 2 == 0 { Body::Empty } else { Body::Follows };
-    let mut tokens = Tokens::default();
-    let pending = match admit(&POLICY, &headers, body, &mut tokens, NOW) {
-        Progress::Pending(pending) => pending,
-        Progress::Done(Verdict::Refuse(refused)) => {
+    let mut worker = Worker::default();
+    match worker.request(&POLICY, 0, &headers, body, NOW) {
+        None => {}
+        Some(Verdict::Answer(reply)) => return assert_eq!(reply.body.last(), Some(&b'\n')),
+        Some(Verdict::Forward(_)) => panic!("there is no token"),
+        Some(Verdict::Refuse(refused)) => {
             let reply = refused.refusal.reply();
             assert!((400..600).contains(&reply.code));
             return assert_eq!(reply.body.last(), Some(&b'\n'));
         }
-        Progress::Done(Verdict::Forward(_)) => panic!("there is no token"),
-    };
+    }
     let keys =
         headers.iter().filter(|(name, _)| name == "x-api-key" || name == "authorization");
     assert_eq!(keys.count(), 1);
-    let account = pending.account().clone();
-    tokens.tick(NOW);
-    let answer = Answer::Some { status: b"201", body: TOKEN };
-    tokens.answered(&account, answer, NOW, 0).expect("the token is valid");
-    let Progress::Done(Verdict::Forward(forward)) = pending.resume(&mut tokens, NOW) else {
+    let Some(Verdict::Forward(forward)) = resume(&mut worker) else {
         panic!("there is a token");
     };
     let mut names: Vec<&str> = forward.headers().iter().map(|(name, _)| *name).collect();
@@ -75,3 +77,25 @@ fuzz_target!(|data: &[u8]| {
     names.dedup();
     assert_eq!(names.len(), count, "each once");
 });
+
+fn resume(worker: &mut Worker) -> Option<Verdict<'static>> {
+    let memory = Unshared::default();
+    let mut effects = worker.tick(&POLICY, &memory, NOW);
+    while let Some(effect) = effects.pop() {
+        match effect {
+            Effect::Call(call) => {
+                let status = (":status".to_owned(), b"201".to_vec());
+                let answer = match call.purpose {
+                    Purpose::Token(_) => {
+                        Answer::Some { headers: vec![status], body: TOKEN.to_vec() }
+                    }
+                    _ => Answer::None,
+                };
+                effects.extend(worker.answered(&POLICY, call.purpose, &answer, &memory, NOW));
+            }
+            Effect::Notice(_) => {}
+            Effect::Resume { verdict, .. } => return Some(verdict),
+        }
+    }
+    None
+}

@@ -1,30 +1,58 @@
-//! Any answer to a TokenRequest: a token is believed only if it can be sent.
+//! Any answer to a TokenRequest: no bytes of it are sent on but a token, and none of
+//! it is told.
 #![no_main]
 
-use keyhole_core::{Account, Answer, Tokens, UnixTime};
+use keyhole_core::{
+    Answer, Body, Effect, Now, Policy, Purpose, Steady, UnixTime, Unshared, Verdict, Worker,
+    load_policy,
+};
 use libfuzzer_sys::fuzz_target;
-use std::time::Duration;
+use std::sync::LazyLock;
+
+/// The digest is that of `k`.
+static POLICY: LazyLock<Policy> = LazyLock::new(|| {
+    let text = r#"{apiVersion: keyhole/v1, kind: Policy, gateway: {tokenVerification: claimsOnly},
+clients: [{name: c, keys: [{sha256: 8254c329a92850f6d539dd376f4816ee2764517da5e0235514af433164480d7a}],
+  serviceAccount: {namespace: d, name: a}, roles: [r]}],
+roles: [{name: r, rules: [{nonResourceURLs: ["/*"], verbs: ["*"]}]}]}"#;
+    load_policy(text).expect("it is valid").policy
+});
+const NOW: Now = Now {
+    wall: UnixTime::from_secs(1000),
+    steady: Steady::from_millis(1_000_000),
+    jitter: 7,
+};
 
 fuzz_target!(|data: &[u8]| {
-    let now = UnixTime::from_secs(1_700_000_000);
-    let account = Account {
-        namespace: "d".into(),
-        name: "a".into(),
-        expiration: Duration::from_secs(600),
-        audiences: Vec::new(),
-    };
+    let headers = [(":method", "GET"), (":path", "/version"), ("x-api-key", "k")];
+    let headers = headers.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
+    let mut worker = Worker::default();
+    let memory = Unshared::default();
+    assert!(worker.request(&POLICY, 0, &headers, Body::Empty, NOW).is_none());
     let (status, body) = data.split_at(data.len().min(3));
-    let mut tokens = Tokens::default();
-    assert!(matches!(tokens.get(&account, now), Ok(None)));
-    assert_eq!(tokens.tick(now).len(), 1);
-    match tokens.answered(&account, Answer::Some { status, body }, now, 7) {
-        Ok(()) => {
-            assert_eq!(status, b"201");
-            assert!(matches!(tokens.get(&account, now), Ok(Some(_))));
+    let answer = Answer::Some {
+        headers: vec![(":status".to_owned(), status.to_vec())],
+        body: body.to_vec(),
+    };
+    for effect in worker.tick(&POLICY, &memory, NOW) {
+        let Effect::Call(call) = effect else { continue };
+        if !matches!(call.purpose, Purpose::Token(_)) {
+            continue;
         }
-        Err(failure) => {
-            assert!(tokens.get(&account, now).is_err());
-            assert!(!format!("{failure}").contains("eyJ") || status >= b"400");
+        for effect in worker.answered(&POLICY, call.purpose, &answer, &memory, NOW) {
+            match effect {
+                Effect::Call(call) => panic!("{call:?}"),
+                Effect::Notice(notice) => {
+                    assert!(!notice.to_string().contains("eyJ") || status >= b"400");
+                }
+                Effect::Resume { verdict: Verdict::Forward(forward), .. } => {
+                    assert_eq!(status, b"201");
+                    let headers = forward.headers();
+                    let (_, value) = headers.last().expect("a credential");
+                    assert!(value.iter().all(u8::is_ascii_graphic) || value.starts_with(b"Bearer "));
+                }
+                Effect::Resume { verdict, .. } => assert!(matches!(verdict, Verdict::Refuse(_))),
+            }
         }
     }
 });

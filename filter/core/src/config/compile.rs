@@ -3,6 +3,7 @@
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
@@ -13,18 +14,22 @@ use jiff::Timestamp;
 
 use super::problem::{At, Problems};
 use super::syntax::{is_label, is_subdomain};
-use super::written::{ApiVersion, Kind, Tolerant};
+use super::written::{ApiVersion, Kind, TokenVerification, Tolerant};
 use super::{rule, written};
 use crate::policy::account::Account;
 use crate::policy::key::KeyDigest;
 use crate::policy::rules::Rules;
 use crate::policy::{Client, Key, Policy};
 use crate::time::UnixTime;
+use crate::token::Verification;
 
 const DEFAULT_EXPIRATION_SECONDS: u64 = 3600;
 /// What the apiserver accepts at least (`ValidateTokenRequest`), and the most
 /// that is still a short-lived token.
 const EXPIRATION_SECONDS: core::ops::RangeInclusive<u64> = 600..=86_400;
+
+/// SQL Server's own timeout is 30 s by default.
+const TOKEN_WAIT_SECONDS: core::ops::RangeInclusive<u64> = 1..=30;
 
 /// Compiles as much as can be; what cannot is recorded in `problems`.
 pub(super) fn compile(
@@ -35,6 +40,7 @@ pub(super) fn compile(
     let written::Policy {
         api_version: Tolerant(Some(ApiVersion::V1) | None),
         kind: Tolerant(Some(Kind::Policy) | None),
+        gateway,
         clients,
         roles,
     } = written;
@@ -44,8 +50,12 @@ pub(super) fn compile(
         policy: Policy::default(),
         roles: HashMap::new(),
         clients: HashMap::new(),
+        accounts: HashMap::new(),
         entries: 0,
     };
+    if let Some(gateway) = gateway {
+        compiler.gateway(gateway);
+    }
     for (index, role) in roles.iter().flat_map(|roles| roles.iter()) {
         compiler.role(index, role);
     }
@@ -61,10 +71,33 @@ struct Compiler<'w, 'p, 'n> {
     policy: Policy,
     roles: HashMap<&'w str, usize>,
     clients: HashMap<&'w str, usize>,
+    accounts: HashMap<Account, Arc<Account>>,
     entries: usize,
 }
 
 impl<'w> Compiler<'w, '_, '_> {
+    fn gateway(&mut self, written: &written::Gateway) {
+        let written::Gateway { token_verification, token_wait_seconds, warm_up } = written;
+        let gateway = &mut self.policy.gateway;
+        if let Some(Tolerant(Some(verification))) = token_verification {
+            gateway.verification = match verification {
+                TokenVerification::ClaimsOnly => Verification::ClaimsOnly,
+                TokenVerification::Signature => Verification::Signature,
+            };
+        }
+        if let Some(Tolerant(Some(seconds))) = token_wait_seconds {
+            gateway.token_wait = Duration::from_secs(*seconds);
+            if !TOKEN_WAIT_SECONDS.contains(seconds) {
+                let at = self.at.field("gateway");
+                let message = format!("is {seconds}: write 1 to 30");
+                self.problems.add(&at.field("tokenWaitSeconds"), message);
+            }
+        }
+        if let Some(Tolerant(Some(warm_up))) = warm_up {
+            gateway.warm_up = *warm_up;
+        }
+    }
+
     fn role(&mut self, index: usize, role: &'w written::Role) {
         let written::Role { name, rules } = role;
         let at = self.at.field("roles");
@@ -119,7 +152,8 @@ impl<'w> Compiler<'w, '_, '_> {
         let roles = self.client_roles(roles, &at.field("roles"));
         let Some(account) = &service_account.0 else { return };
         let account = self.account(account, &at.field("serviceAccount"));
-        self.policy.clients.push(Client { name: name.clone(), account, roles });
+        let account = self.shared_account(account);
+        self.policy.clients.push(Client { name: name.as_str().into(), account, roles });
     }
 
     fn key(&mut self, client: usize, key: &written::Key, at: &At<'_>) {
@@ -162,6 +196,17 @@ impl<'w> Compiler<'w, '_, '_> {
                 None
             }
         }
+    }
+
+    /// Clients of equal accounts share one.
+    fn shared_account(&mut self, account: Account) -> Arc<Account> {
+        let accounts = &mut self.policy.accounts;
+        let known = self.accounts.entry(account).or_insert_with_key(|account| {
+            let account = Arc::new(account.clone());
+            accounts.push(Arc::clone(&account));
+            account
+        });
+        Arc::clone(known)
     }
 
     fn account(&self, account: &written::ServiceAccount, at: &At<'_>) -> Account {

@@ -30,6 +30,7 @@ pub(super) struct PluginConfig {
 pub(super) struct Policy {
     pub(super) api_version: Tolerant<ApiVersion>,
     pub(super) kind: Tolerant<Kind>,
+    pub(super) gateway: Option<Gateway>,
     pub(super) clients: List<Client>,
     pub(super) roles: Option<List<Role>>,
 }
@@ -43,6 +44,21 @@ pub(super) enum ApiVersion {
 #[derive(Debug, Deserialize)]
 pub(super) enum Kind {
     Policy,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct Gateway {
+    pub(super) token_verification: Option<Tolerant<TokenVerification>>,
+    pub(super) token_wait_seconds: Option<Tolerant<u64>>,
+    pub(super) warm_up: Option<Tolerant<bool>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum TokenVerification {
+    ClaimsOnly,
+    Signature,
 }
 
 #[derive(Debug, Deserialize)]

@@ -20,15 +20,16 @@ pub struct Account {
 }
 
 impl Account {
+    /// Where its token lies in shared memory; the number is that of the format.
+    pub(crate) fn shared_key(&self) -> String {
+        let Self { namespace, name, expiration, audiences } = self;
+        let seconds = expiration.as_secs();
+        alloc::format!("token/1/{namespace}/{name}/{seconds}/{audiences:?}")
+    }
+
     /// The user that a token of this account authenticates.
     pub fn subject(&self) -> String {
         alloc::format!("system:serviceaccount:{}:{}", self.namespace, self.name)
-    }
-}
-
-impl From<&Self> for Account {
-    fn from(account: &Self) -> Self {
-        account.clone()
     }
 }
 

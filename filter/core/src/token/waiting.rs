@@ -1,80 +1,95 @@
 //! Requests that wait for a token: bounded in number and in time.
 
+use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::admit::{Pending, Progress, Verdict};
+use crate::policy::account::Account;
 use crate::refusal::Refusal;
-use crate::time::UnixTime;
-use crate::token::TokenFailure;
+use crate::resend::{self, Ready, Unauthorized};
+use crate::time::Steady;
 use crate::token::tokens::Tokens;
 
-/// How long a request waits at most.
-const LONGEST_WAIT: Duration = Duration::from_secs(8);
 /// How many wait at most, per worker.
 const MOST_WAITING: usize = 1024;
 
 /// Waiting requests, by the host's stream id.
 #[derive(Debug, Default)]
-pub struct Waiting {
+pub(crate) struct Waiting {
     requests: Vec<Request>,
+}
+
+/// A request that waits. It can be resumed once.
+#[derive(Debug)]
+pub(crate) enum Waiter {
+    /// It has not been sent yet.
+    First(Pending<'static>),
+    /// It was sent with a token that the apiserver did not accept.
+    Again(Unauthorized),
+}
+
+/// What is to be done with a request that waits no longer.
+#[derive(Debug)]
+pub(crate) enum Resumed {
+    Resend(Ready),
+    Verdict(Verdict<'static>),
 }
 
 #[derive(Debug)]
 struct Request {
     stream: u32,
-    deadline: UnixTime,
-    pending: Pending,
+    deadline: Steady,
+    waiter: Waiter,
 }
 
+// === impl Waiting ===
+
 impl Waiting {
-    /// Lets a request wait.
+    /// Lets a request wait for as long as `wait`.
     ///
     /// # Errors
     ///
-    /// Too many wait already: the verdict refuses this one.
-    pub fn push(
+    /// Too many wait already: this one is to be refused.
+    pub(crate) fn push(
         &mut self,
         stream: u32,
-        pending: Pending,
-        now: UnixTime,
+        waiter: Waiter,
+        wait: Duration,
+        now: Steady,
     ) -> Result<(), Verdict<'static>> {
         if self.requests.len() >= MOST_WAITING {
-            let account = Box::new(pending.account().clone());
-            return Err(pending.refuse(Refusal::TooManyWaiting(account)));
+            let account = Box::new(waiter.account().to_owned());
+            return Err(waiter.refuse(Refusal::TooManyWaiting(account)));
         }
-        self.requests.push(Request { stream, deadline: now.after(LONGEST_WAIT), pending });
+        self.requests.push(Request { stream, deadline: now.after(wait), waiter });
         Ok(())
     }
 
     /// Forgets a request whose stream has ended.
-    pub fn remove(&mut self, stream: u32) {
+    pub(crate) fn remove(&mut self, stream: u32) {
         self.requests.retain(|request| request.stream != stream);
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.requests.is_empty()
+    pub(crate) fn len(&self) -> usize {
+        self.requests.len()
     }
 
     /// Takes out the requests whose wait is over, each with what to do with it.
-    pub fn resume(
-        &mut self,
-        tokens: &mut Tokens,
-        now: UnixTime,
-    ) -> Vec<(u32, Verdict<'static>)> {
+    pub(crate) fn resume(&mut self, tokens: &mut Tokens, now: Steady) -> Vec<(u32, Resumed)> {
         let mut done = Vec::new();
         let mut still = Vec::new();
-        for Request { stream, deadline, pending } in self.requests.drain(..) {
-            match pending.resume(tokens, now) {
-                Progress::Done(verdict) => done.push((stream, verdict)),
-                Progress::Pending(pending) if now < deadline => {
-                    still.push(Request { stream, deadline, pending });
+        for Request { stream, deadline, waiter } in self.requests.drain(..) {
+            match waiter.resume(tokens, now) {
+                Ok(resumed) => done.push((stream, resumed)),
+                Err(waiter) if now < deadline => {
+                    still.push(Request { stream, deadline, waiter });
                 }
-                Progress::Pending(pending) => {
-                    let account = Box::new(pending.account().clone());
-                    let refusal = Refusal::Token { account, failure: TokenFailure::NoAnswer };
-                    done.push((stream, pending.refuse(refusal)));
+                Err(waiter) => {
+                    let account = Box::new(waiter.account().to_owned());
+                    let verdict = waiter.refuse(Refusal::WaitedTooLong(account));
+                    done.push((stream, Resumed::Verdict(verdict)));
                 }
             }
         }
@@ -83,46 +98,78 @@ impl Waiting {
     }
 }
 
+// === impl Waiter ===
+
+impl Waiter {
+    fn account(&self) -> &Account {
+        match self {
+            Self::First(pending) => pending.account(),
+            Self::Again(unauthorized) => &unauthorized.sent().account,
+        }
+    }
+
+    fn resume(self, tokens: &mut Tokens, now: Steady) -> Result<Resumed, Self> {
+        match self {
+            Self::First(pending) => match pending.resume(tokens, now) {
+                Progress::Done(verdict) => Ok(Resumed::Verdict(verdict)),
+                Progress::Pending(pending) => Err(Self::First(pending)),
+            },
+            Self::Again(unauthorized) => match unauthorized.resume(tokens, now) {
+                Ok(Ok(ready)) => Ok(Resumed::Resend(ready)),
+                Ok(Err(verdict)) => Ok(Resumed::Verdict(verdict)),
+                Err(unauthorized) => Err(Self::Again(unauthorized)),
+            },
+        }
+    }
+
+    fn refuse(self, refusal: Refusal) -> Verdict<'static> {
+        match self {
+            Self::First(pending) => pending.refuse(refusal),
+            Self::Again(unauthorized) => resend::refuse(unauthorized.sent(), refusal),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::admit::tests::pending;
+    use alloc::string::ToString;
 
-    const NOW: UnixTime = UnixTime::from_secs(1000);
+    const WAIT: Duration = Duration::from_secs(8);
+    const NOW: Steady = Steady::from_millis(1000);
+
+    fn push(waiting: &mut Waiting, stream: u32) -> Result<(), Verdict<'static>> {
+        waiting.push(stream, Waiter::First(pending()), WAIT, NOW)
+    }
 
     #[test]
     fn a_request_waits_only_so_long() {
         let (mut waiting, mut tokens) = (Waiting::default(), Tokens::default());
-        waiting.push(7, pending(), NOW).unwrap();
-        assert!(
-            waiting
-                .resume(&mut tokens, NOW.after(LONGEST_WAIT - Duration::from_millis(1)))
-                .is_empty()
-        );
-        let done = waiting.resume(&mut tokens, NOW.after(LONGEST_WAIT));
-        assert!(
-            matches!(&done[..], [(7, Verdict::Refuse(refused))] if refused.refusal.reply().code == 503)
-        );
-        assert!(waiting.is_empty());
+        push(&mut waiting, 7).unwrap();
+        let end = NOW.after(WAIT);
+        assert!(waiting.resume(&mut tokens, end.before(Duration::from_millis(1))).is_empty());
+        let done = waiting.resume(&mut tokens, end);
+        let [(7, Resumed::Verdict(Verdict::Refuse(refused)))] = &done[..] else { panic!() };
+        assert!(refused.refusal.to_string().ends_with("came in time: try again"));
+        assert_eq!(waiting.len(), 0);
     }
 
     #[test]
     fn only_so_many_wait() {
         let mut waiting = Waiting::default();
         for stream in 0..1024 {
-            waiting.push(stream, pending(), NOW).unwrap();
+            push(&mut waiting, stream).unwrap();
         }
-        let refused = waiting.push(1024, pending(), NOW).unwrap_err();
-        assert!(
-            matches!(refused, Verdict::Refuse(refused) if refused.refusal.reply().code == 429)
-        );
+        let Err(Verdict::Refuse(refused)) = push(&mut waiting, 1024) else { panic!() };
+        assert_eq!(refused.refusal.reply().code, 429);
     }
 
     #[test]
     fn a_stream_that_ends_waits_no_longer() {
         let mut waiting = Waiting::default();
-        waiting.push(7, pending(), NOW).unwrap();
+        push(&mut waiting, 7).unwrap();
         waiting.remove(7);
-        assert!(waiting.is_empty());
+        assert_eq!(waiting.len(), 0);
     }
 }

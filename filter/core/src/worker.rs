@@ -1,0 +1,358 @@
+//! All that one worker of the gateway does over time. Events come in with the time;
+//! what the host is to do goes out as [`Effect`]s.
+//!
+//! ```text
+//!  request ──> admit ──> Verdict                        (a token is at hand)
+//!                 └────> waits ─┐
+//!  unauthorized ─────> waits ───┤
+//!                               │ tick: look for tokens, in shared memory first
+//!                               │        └─> Call ──> answered ─┐
+//!                               └─────────── Resume <───────────┘
+//! ```
+
+pub(crate) mod effect;
+pub(crate) mod identity;
+pub(crate) mod metrics;
+pub(crate) mod notice;
+pub(crate) mod probe;
+pub(crate) mod skew;
+pub(crate) mod sweep;
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use hashbrown::HashMap;
+
+use self::effect::{Call, Effect, Purpose};
+use self::identity::Identity;
+use self::metrics::{Metrics, Sample};
+use self::notice::Notice;
+use self::probe::Probe;
+use self::skew::Skew;
+use self::sweep::Sweep;
+use crate::admit::{Progress, Sent, Verdict, admit};
+use crate::answer::Answer;
+use crate::config::Revision;
+use crate::policy::Policy;
+use crate::refusal::Refusal;
+use crate::request::head::{Body, Header};
+use crate::resend::{self, Original, Unauthorized};
+use crate::shared::Shared;
+use crate::time::{Now, Steady, UnixTime};
+use crate::token::cache::Cached;
+use crate::token::failure::Failure;
+use crate::token::keys::Keys;
+use crate::token::lifecycle::{CALL_TIMEOUT, Flight};
+use crate::token::tokens::{Tokens, Wanted};
+use crate::token::waiting::{Resumed, Waiter, Waiting};
+use crate::token::{Token, Verification};
+
+/// How often to look for tokens to renew.
+const IDLE: Duration = Duration::from_secs(1);
+/// How often to look for what other workers got, while requests wait for it.
+const BUSY: Duration = Duration::from_millis(10);
+/// TokenRequests on their way at once, so that many accounts do not flood the
+/// apiserver, nor the cluster's limit in envoy/bootstrap.yaml.
+const MOST_CALLS: usize = 16;
+/// The keys are not fetched again sooner, whatever tokens name.
+const KEYS_FLOOR: Duration = Duration::from_secs(10);
+/// The numbers are those of the formats.
+const KEYS: &str = "keys/1";
+const IDENTITY: &str = "identity/1";
+
+#[derive(Debug, Default)]
+pub struct Worker {
+    tokens: Tokens,
+    keys: Cached<Keys>,
+    identity: Cached<Identity>,
+    waiting: Waiting,
+    /// As whom a request went that had waited; the host knows of the others.
+    resumed: HashMap<u32, Sent>,
+    /// Requests that were sent once more, until when they are waited for.
+    resent: Vec<(u32, Sent, Steady)>,
+    /// Until when each TokenRequest on its way counts.
+    calls: Vec<Steady>,
+    policy: Option<(Revision, UnixTime)>,
+    skew: Skew,
+    sweep: Sweep,
+    metrics: Metrics,
+}
+
+// === impl Worker ===
+
+impl Worker {
+    /// Another policy is in force from now on.
+    pub fn policy_loaded(&mut self, revision: &Revision, now: Now) {
+        self.policy = Some((revision.clone(), now.wall));
+        self.metrics.policy(revision, now.wall);
+    }
+
+    /// Judges a request; without a verdict it waits until it is resumed by an effect.
+    pub fn request<'a>(
+        &mut self,
+        policy: &Policy,
+        stream: u32,
+        headers: &'a [Header],
+        body: Body,
+        now: Now,
+    ) -> Option<Verdict<'a>> {
+        if let Some(probe) = Probe::of(headers) {
+            return Some(self.probe(probe, now));
+        }
+        let verdict = match admit(policy, headers, body, &mut self.tokens, now) {
+            Progress::Done(verdict) => verdict,
+            Progress::Pending(pending) => {
+                let waiter = Waiter::First(pending.into_owned());
+                let wait = policy.gateway.token_wait;
+                self.waiting.push(stream, waiter, wait, now.steady).err()?
+            }
+        };
+        self.metrics.decided(&verdict);
+        Some(verdict)
+    }
+
+    /// The apiserver answered 401 to what was sent. Without a verdict the request
+    /// waits to be sent once more; `original` is what is needed for that, if it
+    /// could be had.
+    pub fn unauthorized(
+        &mut self,
+        policy: &Policy,
+        stream: u32,
+        sent: &Sent,
+        original: Option<Original>,
+        now: Now,
+    ) -> Option<Verdict<'static>> {
+        self.metrics.rejected();
+        self.tokens.reject(&sent.account, sent.flight);
+        let Some(unauthorized) = Unauthorized::new(sent, original) else {
+            let account = (*sent.account).clone().into();
+            return Some(resend::refuse(sent, Refusal::TokenRejected(account)));
+        };
+        let waiter = Waiter::Again(unauthorized);
+        self.waiting.push(stream, waiter, policy.gateway.token_wait, now.steady).err()
+    }
+
+    /// As whom a request went that had waited.
+    pub fn take_sent(&mut self, stream: u32) -> Option<Sent> {
+        self.resumed.remove(&stream)
+    }
+
+    /// Forgets a stream that has ended.
+    pub fn ended(&mut self, stream: u32) {
+        self.resumed.remove(&stream);
+        self.waiting.remove(stream);
+        self.resent.retain(|(own, ..)| *own != stream);
+    }
+
+    /// To be called every [`pace`](Self::pace), and soon after a request began to wait.
+    pub fn tick(&mut self, policy: &Policy, shared: &dyn Shared, now: Now) -> Vec<Effect> {
+        self.calls.retain(|until| now.steady < *until);
+        let mut effects = Vec::new();
+        effects.extend(self.look_for_identity(shared, now));
+        effects.extend(self.look_for_keys(policy, shared, now));
+        if policy.gateway.warm_up {
+            for account in policy.accounts() {
+                self.tokens.want(account, now.steady);
+            }
+        }
+        effects.extend(self.look_for_tokens(policy, shared, now));
+        effects.extend(self.resume_waiting(now));
+        self.sweep.step(policy, shared, &mut self.metrics, now);
+        effects
+    }
+
+    /// The answer to a call, or that there was none.
+    pub fn answered(
+        &mut self,
+        policy: &Policy,
+        purpose: Purpose,
+        answer: &Answer,
+        shared: &dyn Shared,
+        now: Now,
+    ) -> Vec<Effect> {
+        let mut effects: Vec<Effect> =
+            self.skew.notice(answer, now).map(Effect::Notice).into_iter().collect();
+        match purpose {
+            Purpose::Discovery(flight) => {
+                effects.push(self.discovered(flight, answer, shared, now));
+                effects.extend(self.look_for_tokens(policy, shared, now));
+            }
+            Purpose::Identity(flight) => {
+                let result = Identity::read(answer);
+                effects.push(Effect::Notice(Notice::identity(&result)));
+                self.identity.settle(shared, IDENTITY, flight, result, now);
+            }
+            Purpose::Keys { flight, issuer } => {
+                let result = Keys::read(issuer, answer);
+                effects.push(self.settle_keys(flight, result, shared, now));
+                effects.extend(self.look_for_tokens(policy, shared, now));
+            }
+            Purpose::Resend { stream, sent } => {
+                effects.extend(self.resent(stream, &sent, answer));
+            }
+            Purpose::Token(wanted) => {
+                self.calls.pop();
+                effects.push(self.settle_token(policy, &wanted, answer, shared, now));
+            }
+        }
+        effects.extend(self.resume_waiting(now));
+        effects
+    }
+
+    /// How long until the next tick.
+    pub fn pace(&self) -> Duration {
+        match self.waiting.len().saturating_add(self.resent.len()) {
+            0 => IDLE,
+            _ => BUSY,
+        }
+    }
+
+    /// What has changed in the metrics since the last time.
+    pub fn samples(&mut self, now: Now) -> Vec<Sample> {
+        let waiting = self.waiting.len().saturating_add(self.resent.len());
+        self.metrics.samples(waiting, now.steady)
+    }
+
+    fn probe(&self, probe: Probe, now: Now) -> Verdict<'static> {
+        let identity = match self.identity.held(now.steady) {
+            Some(_) => Ok(()),
+            None => Err(self.identity.failure(now.steady).map(|(_, failure)| failure)),
+        };
+        probe.verdict(self.policy.as_ref(), identity)
+    }
+
+    fn look_for_identity(&mut self, shared: &dyn Shared, now: Now) -> Option<Effect> {
+        if self.identity.is_fresh(now.steady) || self.identity.failure(now.steady).is_some() {
+            return None;
+        }
+        let flight = self.identity.look(shared, IDENTITY, now)?;
+        Some(Effect::Call(Call::identity(flight)))
+    }
+
+    fn look_for_keys(
+        &mut self,
+        policy: &Policy,
+        shared: &dyn Shared,
+        now: Now,
+    ) -> Option<Effect> {
+        if policy.gateway.verification == Verification::ClaimsOnly
+            || self.keys.is_fresh(now.steady)
+            || self.keys.failure(now.steady).is_some()
+        {
+            return None;
+        }
+        let flight = self.keys.look(shared, KEYS, now)?;
+        Some(Effect::Call(Call::discovery(flight)))
+    }
+
+    /// Without keys to check tokens with, none are asked for.
+    fn look_for_tokens(
+        &mut self,
+        policy: &Policy,
+        shared: &dyn Shared,
+        now: Now,
+    ) -> Vec<Effect> {
+        let signature = policy.gateway.verification == Verification::Signature;
+        if signature && self.keys.held(now.steady).is_none() {
+            if let Some((until, failure)) = self.keys.failure(now.steady) {
+                self.tokens.fail(until, &Failure::Keys(failure.clone().into()));
+            }
+            return Vec::new();
+        }
+        let room = MOST_CALLS.saturating_sub(self.calls.len());
+        let wanted = self.tokens.look(shared, room, now);
+        self.calls.extend(wanted.iter().map(|_| now.steady.after(CALL_TIMEOUT)));
+        wanted.into_iter().map(|wanted| Effect::Call(Call::token(wanted))).collect()
+    }
+
+    fn discovered(
+        &mut self,
+        flight: Flight,
+        answer: &Answer,
+        shared: &dyn Shared,
+        now: Now,
+    ) -> Effect {
+        match Keys::issuer(answer) {
+            Ok(issuer) => Effect::Call(Call::keys(flight, issuer)),
+            Err(failure) => self.settle_keys(flight, Err(failure), shared, now),
+        }
+    }
+
+    fn settle_keys(
+        &mut self,
+        flight: Flight,
+        result: Result<Keys, Failure>,
+        shared: &dyn Shared,
+        now: Now,
+    ) -> Effect {
+        let notice = Notice::keys(&result);
+        self.keys.settle(shared, KEYS, flight, result, now);
+        Effect::Notice(notice)
+    }
+
+    fn settle_token(
+        &mut self,
+        policy: &Policy,
+        wanted: &Wanted,
+        answer: &Answer,
+        shared: &dyn Shared,
+        now: Now,
+    ) -> Effect {
+        let keys = self.keys.held(now.steady).map(|held| &held.value);
+        let result = match (policy.gateway.verification, keys) {
+            (Verification::ClaimsOnly, _) => Token::read(answer, &wanted.account, None, now),
+            (Verification::Signature, Some(keys)) => {
+                Token::read(answer, &wanted.account, Some(keys), now)
+            }
+            (Verification::Signature, None) => Err(Failure::UnknownKey),
+        };
+        if matches!(result, Err(Failure::UnknownKey)) {
+            self.keys.outdate(now.steady.before(KEYS_FLOOR));
+        }
+        self.metrics.asked(wanted.renewal, result.as_ref().err());
+        let notice = Notice::token(&wanted.account, &result);
+        self.tokens.settle(shared, wanted, result, now);
+        Effect::Notice(notice)
+    }
+
+    fn resent(&mut self, stream: u32, sent: &Sent, answer: &Answer) -> Option<Effect> {
+        let at = self.resent.iter().position(|(own, ..)| *own == stream)?;
+        self.resent.swap_remove(at);
+        if answer.status() == Some(401) {
+            self.metrics.rejected();
+            self.tokens.reject(&sent.account, sent.flight);
+        }
+        Some(Effect::Resume { stream, verdict: resend::verdict(sent, answer) })
+    }
+
+    fn resume_waiting(&mut self, now: Now) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        for (stream, resumed) in self.waiting.resume(&mut self.tokens, now.steady) {
+            effects.push(match resumed {
+                Resumed::Verdict(verdict) => {
+                    self.metrics.decided(&verdict);
+                    if let Verdict::Forward(forward) = &verdict {
+                        self.resumed.insert(stream, forward.sent().clone());
+                    }
+                    Effect::Resume { stream, verdict }
+                }
+                Resumed::Resend(ready) => {
+                    self.metrics.resent();
+                    let lost_at = now.steady.after(effect::RESEND_LOST_AFTER);
+                    self.resent.push((stream, ready.sent.clone(), lost_at));
+                    Effect::Call(Call::resend(stream, ready))
+                }
+            });
+        }
+        // A call that was cancelled without a word.
+        let lost = self.resent.extract_if(.., |(_, _, lost_at)| now.steady >= *lost_at);
+        effects.extend(lost.map(|(stream, sent, _)| Effect::Resume {
+            stream,
+            verdict: resend::refuse(&sent, Refusal::NoAnswer),
+        }));
+        effects
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

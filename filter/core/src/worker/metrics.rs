@@ -1,0 +1,197 @@
+//! What an operator watches. Counted here, and handed to the host once a second, so
+//! that a request costs no host call for it.
+//!
+//! Labels are part of an Envoy statistic's name; `stats_tags` in envoy/bootstrap.yaml
+//! takes them out again: `keyhole_decisions_total.client.<client>.verb.<verb>.outcome.<outcome>`
+//! becomes `keyhole_decisions_total{client="...",verb="...",outcome="..."}`.
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use hashbrown::HashMap;
+
+use crate::admit::{Subject, Verdict};
+use crate::config::Revision;
+use crate::request::verb::Verb;
+use crate::time::{Steady, UnixTime};
+use crate::token::failure::Failure;
+
+/// How often they are handed over.
+const PERIOD: Duration = Duration::from_secs(1);
+/// Clients beyond these are counted together, as `other`.
+const MOST_CLIENTS: usize = 256;
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Sample {
+    pub name: String,
+    pub change: Change,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Change {
+    /// To a counter.
+    Add(i64),
+    /// To a gauge, as one of several workers.
+    Shift(i64),
+    /// Of a gauge.
+    Set(u64),
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Metrics {
+    decisions: HashMap<Arc<str>, BTreeMap<(&'static str, &'static str), i64>>,
+    counters: BTreeMap<String, i64>,
+    gauges: BTreeMap<&'static str, u64>,
+    waiting: i64,
+    handed_over: Steady,
+}
+
+// === impl Metrics ===
+
+impl Metrics {
+    pub(crate) fn decided(&mut self, verdict: &Verdict<'_>) {
+        match verdict {
+            Verdict::Answer(_) => {}
+            Verdict::Forward(forward) => self.decision(&forward.sent().subject, "allowed"),
+            Verdict::Refuse(refused) => {
+                self.decision(&refused.subject, refused.refusal.outcome());
+            }
+        }
+    }
+
+    fn decision(&mut self, Subject { client, verb }: &Subject, outcome: &'static str) {
+        let known = self.decisions.len() < MOST_CLIENTS;
+        let client = match client {
+            Some(client) if known || self.decisions.contains_key(client) => Arc::clone(client),
+            Some(_) => Arc::from("other"),
+            None => Arc::from("unknown"),
+        };
+        let verb = verb.map_or("unknown", Verb::as_str);
+        let count =
+            self.decisions.entry(client).or_default().entry((verb, outcome)).or_default();
+        *count = count.saturating_add(1);
+    }
+
+    /// A TokenRequest was answered.
+    pub(crate) fn asked(&mut self, renewal: bool, failure: Option<&Failure>) {
+        match (failure, renewal) {
+            (None, false) => self.count("keyhole_tokens_minted_total"),
+            (None, true) => self.count("keyhole_tokens_renewed_total"),
+            (Some(failure), _) => {
+                self.count(&format!("keyhole_token_failures_total.cause.{}", failure.cause()));
+            }
+        }
+    }
+
+    /// The apiserver did not accept a token.
+    pub(crate) fn rejected(&mut self) {
+        self.count("keyhole_tokens_rejected_total");
+    }
+
+    /// A request is sent once more.
+    pub(crate) fn resent(&mut self) {
+        self.count("keyhole_requests_resent_total");
+    }
+
+    /// The first 12 hex digits of the policy's digest, as a number.
+    pub(crate) fn policy(&mut self, revision: &Revision, since: UnixTime) {
+        let number = u64::from_str_radix(revision.as_str(), 16).unwrap_or(0);
+        self.gauges.insert("keyhole_policy_revision", number);
+        self.gauges.insert("keyhole_policy_loaded_timestamp_seconds", since.as_secs());
+    }
+
+    /// What is in shared memory, for the whole pod; `earliest` is the time until the
+    /// first of them ends.
+    pub(crate) fn held(&mut self, tokens: u64, earliest: Duration) {
+        self.gauges.insert("keyhole_tokens_held", tokens);
+        self.gauges.insert("keyhole_token_earliest_expiry_seconds", earliest.as_secs());
+    }
+
+    fn count(&mut self, name: &str) {
+        let count = self.counters.entry(name.to_string()).or_default();
+        *count = count.saturating_add(1);
+    }
+
+    pub(crate) fn samples(&mut self, waiting: usize, now: Steady) -> Vec<Sample> {
+        if now < self.handed_over.after(PERIOD) {
+            return Vec::new();
+        }
+        self.handed_over = now;
+        let waiting = i64::try_from(waiting).unwrap_or(i64::MAX);
+        let shift = waiting.saturating_sub(core::mem::replace(&mut self.waiting, waiting));
+        let mut samples = Vec::new();
+        let mut sample = |name: String, change| samples.push(Sample { name, change });
+        if shift != 0 {
+            sample("keyhole_requests_waiting".to_string(), Change::Shift(shift));
+        }
+        for (name, count) in core::mem::take(&mut self.counters) {
+            sample(name, Change::Add(count));
+        }
+        for (name, value) in core::mem::take(&mut self.gauges) {
+            sample(name.to_string(), Change::Set(value));
+        }
+        for (client, counts) in &mut self.decisions {
+            for ((verb, outcome), count) in core::mem::take(counts) {
+                let labels = format!("client.{client}.verb.{verb}.outcome.{outcome}");
+                sample(format!("keyhole_decisions_total.{labels}"), Change::Add(count));
+            }
+        }
+        samples
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::refusal::{Refusal, Refused};
+
+    fn decide(metrics: &mut Metrics, client: &str) {
+        let subject = Subject { client: Some(Arc::from(client)), verb: Some(Verb::List) };
+        let refusal = Refusal::NoAnswer;
+        metrics.decided(&Verdict::Refuse(Refused { subject, refusal }));
+    }
+
+    fn seconds(seconds: u64) -> Steady {
+        Steady::from_millis(seconds * 1000)
+    }
+
+    #[test]
+    fn what_was_counted_is_handed_over_once() {
+        let mut metrics = Metrics::default();
+        decide(&mut metrics, "a.b");
+        decide(&mut metrics, "a.b");
+        metrics.asked(true, None);
+        let sample = |name: &str, change| Sample { name: name.to_string(), change };
+        assert_eq!(
+            metrics.samples(3, seconds(1)),
+            [
+                sample("keyhole_requests_waiting", Change::Shift(3)),
+                sample("keyhole_tokens_renewed_total", Change::Add(1)),
+                sample(
+                    "keyhole_decisions_total.client.a.b.verb.list.outcome.unavailable",
+                    Change::Add(2)
+                ),
+            ]
+        );
+        assert_eq!(metrics.samples(3, seconds(2)), []);
+        let fewer = [sample("keyhole_requests_waiting", Change::Shift(-3))];
+        assert_eq!(metrics.samples(0, seconds(3)), fewer);
+    }
+
+    #[test]
+    fn no_more_names_than_a_bound() {
+        let mut metrics = Metrics::default();
+        for n in 0..1000 {
+            decide(&mut metrics, &format!("c{n}"));
+        }
+        let samples = metrics.samples(0, seconds(1));
+        assert_eq!(samples.len(), MOST_CLIENTS + 1);
+        assert!(samples.iter().any(|sample| {
+            sample.name.contains(".other.") && sample.change == Change::Add(744)
+        }));
+    }
+}

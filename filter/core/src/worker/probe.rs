@@ -1,0 +1,82 @@
+//! `/keyhole/livez` and `/keyhole/readyz`: answered without a key, and without
+//! anything that is worth one.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::admit::{Subject, Verdict};
+use crate::config::Revision;
+use crate::refusal::{Refusal, Refused};
+use crate::reply::Reply;
+use crate::request::head::Header;
+use crate::time::UnixTime;
+use crate::token::failure::Failure;
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Probe {
+    Live,
+    Ready,
+}
+
+#[derive(Serialize)]
+struct Alive {
+    status: &'static str,
+}
+
+#[derive(Serialize)]
+struct Readiness<'a> {
+    status: &'static str,
+    policy: ActivePolicy<'a>,
+}
+
+#[derive(Serialize)]
+struct ActivePolicy<'a> {
+    revision: &'a str,
+    since: String,
+}
+
+// === impl Probe ===
+
+impl Probe {
+    pub(crate) fn of(headers: &[Header]) -> Option<Self> {
+        let value =
+            |name| headers.iter().find(|(own, _)| own == name).map(|(_, value)| &**value);
+        let probe = match value(":path")? {
+            b"/keyhole/livez" => Self::Live,
+            b"/keyhole/readyz" => Self::Ready,
+            _ => return None,
+        };
+        (value(":method")? == b"GET").then_some(probe)
+    }
+
+    /// Ready is who has a policy, and was accepted by the apiserver once.
+    pub(crate) fn verdict(
+        self,
+        policy: Option<&(Revision, UnixTime)>,
+        identity: Result<(), Option<&Failure>>,
+    ) -> Verdict<'static> {
+        let not_ready = |why: String| {
+            let (subject, refusal) = (Subject::default(), Refusal::NotReady(why));
+            Verdict::Refuse(Refused { subject, refusal })
+        };
+        match (self, policy, identity) {
+            (Self::Live, ..) => Verdict::Answer(Reply::json(200, &Alive { status: "alive" })),
+            (Self::Ready, None, _) => not_ready("no policy is loaded".to_string()),
+            (Self::Ready, _, Err(None)) => {
+                not_ready("the apiserver has not answered yet".to_string())
+            }
+            (Self::Ready, _, Err(Some(failure))) => {
+                not_ready(format!("the apiserver does not know this gateway: {failure}"))
+            }
+            (Self::Ready, Some((revision, since)), Ok(())) => {
+                let since = i64::try_from(since.as_secs()).unwrap_or_default();
+                let since = Timestamp::from_second(since).unwrap_or_default().to_string();
+                let policy = ActivePolicy { revision: revision.as_str(), since };
+                Verdict::Answer(Reply::json(200, &Readiness { status: "ready", policy }))
+            }
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! A worker and the apiserver that it asks, told by seconds.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::effect::Upstream;
+use super::*;
+use crate::answer::tests::answer;
+use crate::config::load_policy;
+use crate::policy::key::KeyDigest;
+use crate::shared::Unshared;
+use crate::token::tests::{at, minted};
+
+/// One worker with a policy, and what the apiserver answers to its calls.
+pub(crate) struct Gateway {
+    pub(crate) worker: Worker,
+    pub(crate) policy: Policy,
+    memory: Unshared,
+    pub(crate) now: Now,
+    /// To TokenRequests.
+    pub(crate) token: Answer,
+    /// How many TokenRequests there were.
+    pub(crate) asked: usize,
+    told: Vec<String>,
+    verdicts: Vec<(u32, Verdict<'static>)>,
+    resent: Vec<Call>,
+}
+
+impl Gateway {
+    pub(crate) fn new(policy: Policy, now: Now) -> Self {
+        Self {
+            worker: Worker::default(),
+            policy,
+            memory: Unshared::default(),
+            now,
+            token: Answer::None,
+            asked: 0,
+            told: Vec::new(),
+            verdicts: Vec::new(),
+            resent: Vec::new(),
+        }
+    }
+
+    /// What becomes of a request, after a token was asked for if there is none.
+    pub(crate) fn judge<'a>(&mut self, headers: &'a [Header], body: Body) -> Verdict<'a> {
+        if let Some(verdict) = self.worker.request(&self.policy, 1, headers, body, self.now) {
+            return verdict;
+        }
+        self.tick();
+        let (stream, verdict) = self.verdicts.pop().expect("it has been resumed");
+        assert_eq!(stream, 1);
+        verdict
+    }
+
+    fn tick(&mut self) {
+        let effects = self.worker.tick(&self.policy, &self.memory, self.now);
+        self.carry_out(effects);
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Notice(notice) => self.told.push(notice.to_string()),
+                Effect::Resume { stream, verdict } => self.verdicts.push((stream, verdict)),
+                Effect::Call(call) => self.call(call),
+            }
+        }
+    }
+
+    fn call(&mut self, call: Call) {
+        let reply = match call.purpose {
+            Purpose::Token(_) => {
+                self.asked += 1;
+                self.token.clone()
+            }
+            Purpose::Resend { .. } => return self.resent.push(call),
+            Purpose::Discovery(_) | Purpose::Identity(_) | Purpose::Keys { .. } => Answer::None,
+        };
+        self.answer(call.purpose, &reply);
+    }
+
+    fn answer(&mut self, purpose: Purpose, answer: &Answer) {
+        let Self { worker, policy, memory, now, .. } = self;
+        let effects = worker.answered(policy, purpose, answer, memory, *now);
+        self.carry_out(effects);
+    }
+}
+
+fn policy(gateway: &str) -> Policy {
+    let digest = KeyDigest::of(b"k").to_hex();
+    let text = format!(
+        "{{apiVersion: keyhole/v1, kind: Policy, gateway: {{{gateway}}}, clients: [{{name: sql, keys: [{{sha256: {digest}}}], \
+         serviceAccount: {{namespace: d, name: reader}}, roles: [r]}}], roles: [{{name: r, rules: [\
+         {{namespaces: [d], apiGroups: [\"\"], resources: [pods], verbs: [get, list, watch, create]}}]}}]}}"
+    );
+    load_policy(&text).unwrap().policy
+}
+
+fn gateway() -> Gateway {
+    let mut gateway = Gateway::new(policy("tokenVerification: claimsOnly"), at(1000));
+    gateway.token = minted("system:serviceaccount:d:reader", 1000, 1600);
+    gateway
+}
+
+fn list() -> Vec<Header> {
+    let headers =
+        [(":method", "GET"), (":path", "/api/v1/namespaces/d/pods"), ("x-api-key", "k")];
+    headers.map(|(name, value)| (name.to_string(), value.into())).to_vec()
+}
+
+/// `allowed`, or the code and the sentence.
+fn told(verdict: &Verdict<'_>) -> String {
+    match verdict {
+        Verdict::Answer(reply) => {
+            format!("{} {}", reply.code, String::from_utf8_lossy(&reply.body).trim_end())
+        }
+        Verdict::Forward(_) => "allowed".to_string(),
+        Verdict::Refuse(refused) => {
+            format!("{} {}", refused.refusal.reply().code, refused.refusal)
+        }
+    }
+}
+
+fn original(path: &str) -> Option<Original> {
+    let headers = alloc::vec![(":method", "POST".to_string()), (":path", path.to_string())];
+    Some(Original { headers, body: b"{}".to_vec() })
+}
+
+/// Sends a list request, which the apiserver then does not accept.
+fn rejected(gateway: &mut Gateway, original: Option<Original>) -> Option<Verdict<'static>> {
+    let headers = list();
+    let Verdict::Forward(forward) = gateway.judge(&headers, Body::Empty) else { panic!() };
+    let sent = forward.sent().clone();
+    let Gateway { worker, policy, now, .. } = gateway;
+    worker.unauthorized(policy, 7, &sent, original, *now)
+}
+
+#[test]
+fn a_thousand_requests_wait_for_one_token() {
+    let mut gateway = gateway();
+    let headers = list();
+    for stream in 0..1000 {
+        let Gateway { worker, policy, now, .. } = &mut gateway;
+        assert!(worker.request(policy, stream, &headers, Body::Empty, *now).is_none());
+    }
+    gateway.tick();
+    assert_eq!((gateway.asked, gateway.verdicts.len()), (1, 1000));
+    assert!(gateway.verdicts.iter().all(|(_, verdict)| told(verdict) == "allowed"));
+}
+
+#[test]
+fn a_wait_ends_when_it_was_said_to() {
+    let mut gateway = gateway();
+    gateway.policy = policy("tokenVerification: claimsOnly, tokenWaitSeconds: 3");
+    let headers = list();
+    // Another worker asks, and does not come back.
+    let mut other = Worker::default();
+    other.request(&gateway.policy, 1, &headers, Body::Empty, gateway.now);
+    other.tick(&gateway.policy, &gateway.memory, gateway.now);
+    let Gateway { worker, policy, now, .. } = &mut gateway;
+    assert!(worker.request(policy, 1, &headers, Body::Empty, *now).is_none());
+    for (second, expected) in [(1000, 0), (1002, 0), (1003, 1)] {
+        gateway.now = at(second);
+        gateway.tick();
+        assert_eq!(gateway.verdicts.len(), expected, "{second}");
+    }
+    let (_, verdict) = &gateway.verdicts[0];
+    assert_eq!(
+        told(verdict),
+        "503 no token for the ServiceAccount d/reader came in time: try again"
+    );
+    assert_eq!(gateway.asked, 0);
+}
+
+#[test]
+fn what_one_worker_got_serves_the_others() {
+    let mut gateway = gateway();
+    assert_eq!(told(&gateway.judge(&list(), Body::Empty)), "allowed");
+    gateway.worker = Worker::default();
+    gateway.token = Answer::None;
+    assert_eq!(told(&gateway.judge(&list(), Body::Empty)), "allowed");
+    assert_eq!(gateway.asked, 1);
+}
+
+#[test]
+fn a_refusal_names_the_account_and_the_cause_until_it_is_mended() {
+    let mut gateway = gateway();
+    let good = core::mem::replace(&mut gateway.token, answer("404", br#"{"message":"gone"}"#));
+    let sentence = "503 no token for the ServiceAccount d/reader can be had: asking for it was answered 404: gone: create the ServiceAccount, or correct the client's `serviceAccount`";
+    assert_eq!(told(&gateway.judge(&list(), Body::Empty)), sentence);
+    gateway.token = good;
+    gateway.now = at(1004);
+    assert_eq!(told(&gateway.judge(&list(), Body::Empty)), sentence);
+    gateway.now = at(1006);
+    assert_eq!(told(&gateway.judge(&list(), Body::Empty)), "allowed");
+}
+
+#[test]
+fn a_token_that_was_not_accepted_is_replaced_and_the_request_sent_once_more() {
+    let mut gateway = gateway();
+    assert!(rejected(&mut gateway, original("/api/v1/namespaces/d/pods")).is_none());
+    gateway.tick();
+    assert_eq!(gateway.asked, 2);
+    let call = gateway.resent.pop().unwrap();
+    assert_eq!((call.upstream, &call.body[..]), (Upstream::Clients, &b"{}"[..]));
+    let mut names: Vec<_> = call.headers.0.iter().map(|(name, _)| *name).collect();
+    names.sort_unstable();
+    assert_eq!(names, [":method", ":path", "authorization"]);
+    gateway.answer(call.purpose, &answer("200", b"{}"));
+    let (stream, verdict) = gateway.verdicts.pop().unwrap();
+    assert_eq!((stream, told(&verdict)), (7, "200 {}".to_string()));
+}
+
+#[test]
+fn a_second_401_is_the_gateways_fault_not_the_clients() {
+    let mut gateway = gateway();
+    assert!(rejected(&mut gateway, original("/version")).is_none());
+    gateway.tick();
+    let call = gateway.resent.pop().unwrap();
+    gateway.answer(call.purpose, &answer("401", b"{}"));
+    let (_, verdict) = gateway.verdicts.pop().unwrap();
+    let sentence =
+        "503 the apiserver did not accept the token of the ServiceAccount d/reader: try again";
+    assert_eq!(told(&verdict), sentence);
+    assert!(gateway.resent.is_empty());
+}
+
+#[test]
+fn what_cannot_be_sent_again_is_refused() {
+    for original in [None, original("/api/v1/namespaces/d/pods?watch=true")] {
+        let verdict = rejected(&mut gateway(), original).unwrap();
+        assert!(told(&verdict).starts_with("503 the apiserver did not accept"), "{verdict:?}");
+    }
+}
+
+#[test]
+#[rustfmt::skip]
+fn the_answer_to_the_second_attempt_is_passed_on_if_it_is_the_apiservers() {
+    let json = |status: &str, body: &[u8]| {
+        let Answer::Some { mut headers, body } = answer(status, body) else { panic!() };
+        headers.push(("content-type".into(), b"application/json".to_vec()));
+        Answer::Some { headers, body }
+    };
+    let nothing = "504 the apiserver did not answer in time; whether it carried the request out is not known";
+    for (answer, expected) in [
+        (json("201", b"{}"),              "201 {}"),
+        (json("404", b"{}"),              "404 {}"),
+        (json("503", b"{}"),              "503 {}"),
+        (answer("503", b"upstream"),      nothing),
+        (answer("504", b"upstream"),      nothing),
+        (answer("", b""),                 nothing),
+        (Answer::None,                    nothing),
+    ] {
+        let mut gateway = gateway();
+        rejected(&mut gateway, original("/version"));
+        gateway.tick();
+        let call = gateway.resent.pop().unwrap();
+        gateway.answer(call.purpose, &answer);
+        assert_eq!(told(&gateway.verdicts.pop().unwrap().1), expected);
+    }
+}
+
+#[test]
+fn a_second_attempt_that_is_cancelled_without_a_word_is_answered() {
+    let mut gateway = gateway();
+    rejected(&mut gateway, original("/version"));
+    gateway.tick();
+    gateway.now = at(1066);
+    gateway.tick();
+    let (stream, verdict) = gateway.verdicts.pop().unwrap();
+    assert_eq!((stream, told(&verdict).starts_with("504")), (7, true));
+}
+
+#[test]
+fn a_stream_that_has_ended_is_not_resumed() {
+    let mut gateway = gateway();
+    let headers = list();
+    let Gateway { worker, policy, now, .. } = &mut gateway;
+    worker.request(policy, 1, &headers, Body::Empty, *now);
+    worker.ended(1);
+    gateway.tick();
+    assert!(gateway.verdicts.is_empty());
+    rejected(&mut gateway, original("/version"));
+    gateway.tick();
+    gateway.worker.ended(7);
+    let call = gateway.resent.pop().unwrap();
+    gateway.answer(call.purpose, &answer("200", b"{}"));
+    assert!(gateway.verdicts.is_empty());
+}
+
+#[test]
+fn a_warm_gateway_asks_before_it_is_asked() {
+    let mut gateway = gateway();
+    gateway.policy = policy("tokenVerification: claimsOnly, warmUp: true");
+    gateway.tick();
+    assert_eq!(gateway.asked, 1);
+    gateway.token = minted("system:serviceaccount:d:reader", 1480, 2080);
+    gateway.now = at(1480);
+    gateway.tick();
+    assert_eq!(gateway.asked, 2);
+}
+
+#[test]
+fn without_the_clusters_keys_no_token_is_asked_for() {
+    let mut gateway = gateway();
+    gateway.policy = policy("");
+    let said = told(&gateway.judge(&list(), Body::Empty));
+    assert!(said.starts_with("503 no token for the ServiceAccount d/reader can be had: the cluster's signing keys, to check tokens against, cannot be had: nothing answered"), "{said}");
+    assert_eq!(gateway.asked, 0);
+    assert!(gateway.told.iter().any(|line| line.contains("claimsOnly")), "{:?}", gateway.told);
+}
