@@ -62,12 +62,6 @@ pub(crate) fn drop_request_trailers() -> Result<(), Status> {
     hostcalls::set_map_bytes(MapType::HttpRequestTrailers, Vec::new())
 }
 
-/// A header as it was sent upstream.
-pub(crate) fn sent_header(name: &str) -> Option<String> {
-    let value = hostcalls::get_property(vec!["request", "headers", name]).ok()??;
-    String::from_utf8(value).ok()
-}
-
 pub(crate) fn response_status() -> Option<Vec<u8>> {
     hostcalls::get_map_value_bytes(MapType::HttpResponseHeaders, ":status").ok()?
 }

@@ -3,9 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use keyhole_core::{
-    Body, Original, Policy, RESENT_HEADERS, Refusal, Refused, Sent, Subject, Verdict,
-};
+use keyhole_core::{Body, Header, Original, Policy, Refusal, Refused, Sent, Subject, Verdict};
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, Status};
 
@@ -19,6 +17,7 @@ pub(crate) struct Http {
     stream: u32,
     policy: Rc<Policy>,
     sent: Option<Sent>,
+    headers: Vec<Header>,
     body: Kept,
 }
 
@@ -30,16 +29,16 @@ pub(crate) enum Outcome {
 
 impl Http {
     pub(crate) fn new(stream: u32, policy: Rc<Policy>) -> Self {
-        Self { stream, policy, sent: None, body: Kept::default() }
+        Self { stream, policy, sent: None, headers: Vec::new(), body: Kept::default() }
     }
 
     fn judge(&mut self, body: Body) -> Result<Action, Status> {
-        let headers = host::request_headers()?;
+        self.headers = host::request_headers()?;
         #[cfg(feature = "crash")]
-        crash(&headers);
+        crash(&self.headers);
         let now = host::now();
         let verdict = worker::with(|worker| {
-            worker.request(&self.policy, self.stream, &headers, body, now)
+            worker.request(&self.policy, self.stream, &self.headers, body, now)
         });
         let Some(verdict) = verdict else {
             return host::tick_every(SOON).map(|()| Action::Pause);
@@ -60,7 +59,8 @@ impl Http {
         let Some(sent) = self.sent.take().or_else(resumed) else {
             return Ok(Action::Continue);
         };
-        let original = self.original();
+        let headers = std::mem::take(&mut self.headers);
+        let original = self.body.take().map(|body| Original { headers, body });
         let now = host::now();
         let verdict = worker::with(|worker| {
             worker.unauthorized(&self.policy, self.stream, &sent, original, now)
@@ -69,14 +69,6 @@ impl Http {
             Some(verdict) => carry_out(&verdict).map(|_| Action::Pause),
             None => host::tick_every(SOON).map(|()| Action::Pause),
         }
-    }
-
-    /// The request as it was sent, if it is whole.
-    fn original(&mut self) -> Option<Original> {
-        let body = self.body.take()?;
-        let headers = RESENT_HEADERS.into_iter();
-        let headers = headers.filter_map(|name| Some((name, host::sent_header(name)?)));
-        Some(Original { headers: headers.collect(), body })
     }
 }
 
@@ -138,7 +130,11 @@ impl HttpContext for Http {
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
         match host::response_status().as_deref() {
             Some(b"401") => self.unauthorized().unwrap_or_else(deny),
-            _ => Action::Continue,
+            _ => {
+                self.headers = Vec::new();
+                self.body = Kept::default();
+                Action::Continue
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The promises of the design, one test each, against the real Envoy and the real
 //! kube-apiserver. What arrived, and as whom, is read from the audit log.
 
+use keyhole_tests::audit::Event;
 use keyhole_tests::client::{Client, Response};
 use keyhole_tests::stack::{Stack, new_key};
 use serde_json::Value;
@@ -191,13 +192,26 @@ fn promise_4_no_identity_but_the_accounts_reaches_the_apiserver() {
             "x-request-id",
         ]
     );
-    // The gateway's own identity asks for tokens, and for nothing else.
-    for event in stack.audit().events().unwrap() {
-        if event.user() == "system:serviceaccount:keyhole:keyhole" {
-            let attributes = event.attributes();
-            assert_eq!(attributes, "create /serviceaccounts/token default/api-reader");
-        }
-    }
+    // The gateway's own identity asks who it is, for keys and for tokens, and for
+    // nothing else.
+    let mut asked: Vec<String> = stack
+        .audit()
+        .events()
+        .unwrap()
+        .iter()
+        .filter(|event| event.user() == "system:serviceaccount:keyhole:keyhole")
+        .map(Event::attributes)
+        .collect();
+    asked.sort_unstable();
+    assert_eq!(
+        asked,
+        [
+            "create /serviceaccounts/token default/api-reader",
+            "create authentication.k8s.io/selfsubjectreviews/ /",
+            "get /.well-known/openid-configuration",
+            "get /openid/v1/jwks",
+        ]
+    );
 }
 
 #[test]

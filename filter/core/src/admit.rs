@@ -49,7 +49,7 @@ pub struct Subject {
 ///
 /// INVARIANT: made from a [`Permit`] and a valid token of its account only.
 pub struct Forward<'a> {
-    headers: Headers<'a>,
+    pub(crate) headers: Headers<'a>,
     sent: Sent,
 }
 
@@ -77,13 +77,26 @@ pub(crate) fn admit<'a>(
     tokens: &mut Tokens,
     now: Now,
 ) -> Progress<'a> {
+    match permit(policy, headers, body, now.wall) {
+        Ok(pending) => pending.resume(tokens, now.steady),
+        Err(refused) => Progress::Done(Verdict::Refuse(refused)),
+    }
+}
+
+/// The part of it that needs no token.
+pub(crate) fn permit<'a>(
+    policy: &Policy,
+    headers: &'a [Header],
+    body: Body,
+    now: UnixTime,
+) -> Result<Pending<'a>, Refused> {
     let mut subject = Subject::default();
-    match judge(policy, headers, body, now.wall, &mut subject) {
+    match judge(policy, headers, body, now, &mut subject) {
         Ok((permit, headers)) => {
             let account = Arc::clone(permit.client().account());
-            Pending { account, subject, headers }.resume(tokens, now.steady)
+            Ok(Pending { account, subject, headers })
         }
-        Err(refusal) => Progress::Done(Verdict::Refuse(Refused { subject, refusal })),
+        Err(refusal) => Err(Refused { subject, refusal }),
     }
 }
 
@@ -164,6 +177,10 @@ impl core::fmt::Debug for Forward<'_> {
 impl<'a> Pending<'a> {
     pub(crate) fn account(&self) -> &Arc<Account> {
         &self.account
+    }
+
+    pub(crate) fn subject(&self) -> &Subject {
+        &self.subject
     }
 
     pub(crate) fn into_owned(self) -> Pending<'static> {

@@ -55,7 +55,7 @@ pub use request::path::PathError;
 pub use request::query::QueryError;
 pub use request::verb::{Verb, VerbSet};
 pub use request::{Method, Request, RequestError};
-pub use resend::{MAX_KEPT_BODY_BYTES, Original, RESENT_HEADERS};
+pub use resend::{MAX_KEPT_BODY_BYTES, Original};
 pub use shared::{Changed, Seen, Shared, Unshared};
 pub use time::{Now, Steady, UnixTime};
 pub use token::failure::Failure;

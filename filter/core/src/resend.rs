@@ -6,30 +6,21 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::admit::{Sent, Verdict};
+use crate::admit::{Forward, Pending, Progress, Sent, Verdict, permit};
 use crate::answer::Answer;
+use crate::policy::Policy;
 use crate::refusal::{Refusal, Refused};
 use crate::reply::Reply;
-use crate::time::Steady;
-use crate::token::lifecycle::Held;
+use crate::request::head::{Body, Header};
+use crate::request::verb::Verb;
+use crate::time::{Now, Steady};
 use crate::token::tokens::Tokens;
 
 /// Longer bodies are not kept to be sent once more.
 pub const MAX_KEPT_BODY_BYTES: usize = 64 * 1024;
 
-/// The headers that are read again from what was sent: those that the filter wrote,
-/// but for the token, and for what Envoy writes itself.
-pub const RESENT_HEADERS: [&str; 9] = [
-    ":method",
-    ":path",
-    ":authority",
-    ":scheme",
-    "accept",
-    "audit-id",
-    "content-type",
-    "user-agent",
-    "x-request-id",
-];
+/// What Envoy writes itself into a call.
+const NOT_RESENT: [&str; 2] = ["content-length", "x-forwarded-proto"];
 
 /// Of an answer's headers, those that a client gets.
 const ANSWERED_HEADERS: [&str; 8] = [
@@ -43,55 +34,49 @@ const ANSWERED_HEADERS: [&str; 8] = [
     "x-kubernetes-pf-prioritylevel-uid",
 ];
 
-/// A request as it was sent, whole.
+/// A request as the client sent it, whole.
 #[derive(Clone)]
 pub struct Original {
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<Header>,
     pub body: Vec<u8>,
 }
 
-/// A request that waits for another token. It can be resumed once.
-#[derive(Debug)]
-pub(crate) struct Unauthorized {
-    sent: Sent,
-    original: Original,
-}
-
-/// A request to be sent once more.
-#[derive(Debug)]
-pub(crate) struct Ready {
-    pub(crate) sent: Sent,
-    pub(crate) original: Original,
-}
-
-// === impl Original ===
-
-impl Original {
-    /// A watch is not sent again: its answer has no end.
-    fn can_be_resent(&self) -> bool {
-        let path = self.headers.iter().find(|(name, _)| *name == ":path");
-        path.is_some_and(|(_, path)| !path.split(['?', '&']).any(|part| part == "watch=true"))
-    }
-}
-
-/// Without the body: it may be a Secret.
+/// Without the content: it is a key, and perhaps a Secret.
 impl core::fmt::Debug for Original {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Original").finish_non_exhaustive()
     }
 }
 
+/// A request that waits for another token. It can be resumed once.
+#[derive(Debug)]
+pub(crate) struct Unauthorized {
+    pending: Pending<'static>,
+    body: Vec<u8>,
+}
+
+/// A request to be sent once more.
+pub(crate) struct Ready {
+    pub(crate) sent: Sent,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
 // === impl Unauthorized ===
 
 impl Unauthorized {
-    /// `None` if the request cannot be sent once more.
-    pub(crate) fn new(sent: &Sent, original: Option<Original>) -> Option<Self> {
-        let original = original.filter(Original::can_be_resent)?;
-        Some(Self { sent: sent.clone(), original })
+    /// Judges the request again, as it is to be sent again. `None` if it cannot be:
+    /// the answer to a watch has no end.
+    pub(crate) fn new(policy: &Policy, original: Original, now: Now) -> Option<Self> {
+        let Original { headers, body } = original;
+        let follows = if body.is_empty() { Body::Empty } else { Body::Follows };
+        let pending = permit(policy, &headers, follows, now.wall).ok()?.into_owned();
+        let is_watch = pending.subject().verb == Some(Verb::Watch);
+        (!is_watch).then_some(Self { pending, body })
     }
 
-    pub(crate) fn sent(&self) -> &Sent {
-        &self.sent
+    pub(crate) fn account(&self) -> &crate::Account {
+        self.pending.account()
     }
 
     /// Ends the wait, or goes on waiting.
@@ -100,20 +85,38 @@ impl Unauthorized {
         tokens: &mut Tokens,
         now: Steady,
     ) -> Result<Result<Ready, Verdict<'static>>, Self> {
-        let Self { mut sent, mut original } = self;
-        match tokens.get(&sent.account, now) {
-            Ok(Some(Held { value: token, flight, .. })) => {
-                sent.flight = *flight;
-                original.headers.push(("authorization", token.bearer()));
-                Ok(Ok(Ready { sent, original }))
+        let Self { pending, body } = self;
+        match pending.resume(tokens, now) {
+            Progress::Done(Verdict::Forward(forward)) => {
+                Ok(Ready::new(&forward, body)
+                    .ok_or_else(|| refuse(forward.sent(), Refusal::Host)))
             }
-            Ok(None) => Err(Self { sent, original }),
-            Err((until, failure)) => {
-                let account = (*sent.account).to_owned();
-                let refusal = Refusal::token(account, failure, now.until(until));
-                Ok(Err(refuse(&sent, refusal)))
-            }
+            Progress::Done(verdict) => Ok(Err(verdict)),
+            Progress::Pending(pending) => Err(Self { pending, body }),
         }
+    }
+
+    pub(crate) fn refuse(self, refusal: Refusal) -> Verdict<'static> {
+        self.pending.refuse(refusal)
+    }
+}
+
+// === impl Ready ===
+
+impl Ready {
+    /// Calls carry text only.
+    fn new(forward: &Forward<'static>, body: Vec<u8>) -> Option<Self> {
+        let headers = forward.headers.iter().filter(|(name, _)| !NOT_RESENT.contains(name));
+        let text =
+            headers.map(|(name, value)| Some((*name, str::from_utf8(value).ok()?.into())));
+        Some(Self { sent: forward.sent().clone(), headers: text.collect::<Option<_>>()?, body })
+    }
+}
+
+/// Without the values: they are a token, and perhaps a Secret.
+impl core::fmt::Debug for Ready {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Ready").field("sent", &self.sent).finish_non_exhaustive()
     }
 }
 

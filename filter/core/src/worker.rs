@@ -54,6 +54,8 @@ const BUSY: Duration = Duration::from_millis(10);
 /// TokenRequests on their way at once, so that many accounts do not flood the
 /// apiserver, nor the cluster's limit in envoy/bootstrap.yaml.
 const MOST_CALLS: usize = 16;
+/// How often to look whether the gateway is ready, until it is.
+const STARTING: Duration = Duration::from_millis(200);
 /// The keys are not fetched again sooner, whatever tokens name.
 const KEYS_FLOOR: Duration = Duration::from_secs(10);
 /// The numbers are those of the formats.
@@ -124,7 +126,8 @@ impl Worker {
     ) -> Option<Verdict<'static>> {
         self.metrics.rejected();
         self.tokens.reject(&sent.account, sent.flight);
-        let Some(unauthorized) = Unauthorized::new(sent, original) else {
+        let unauthorized = original.and_then(|own| Unauthorized::new(policy, own, now));
+        let Some(unauthorized) = unauthorized else {
             let account = (*sent.account).clone().into();
             return Some(resend::refuse(sent, Refusal::TokenRejected(account)));
         };
@@ -202,7 +205,8 @@ impl Worker {
     /// How long until the next tick.
     pub fn pace(&self) -> Duration {
         match self.waiting.len().saturating_add(self.resent.len()) {
-            0 => IDLE,
+            0 if self.identity.is_held() => IDLE,
+            0 => STARTING,
             _ => BUSY,
         }
     }

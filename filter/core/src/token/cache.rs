@@ -31,6 +31,10 @@ impl<V: Clone + DeserializeOwned + Lasting + Serialize> Cached<V> {
         self.held.as_ref().filter(|held| held.is_valid(now))
     }
 
+    pub(crate) const fn is_held(&self) -> bool {
+        self.held.is_some()
+    }
+
     pub(crate) fn is_fresh(&self, now: Steady) -> bool {
         let will_do = |held: &Held<V>| held.is_fresh(now) && Some(held.flight) != self.outdated;
         self.held.as_ref().is_some_and(will_do)

@@ -8,7 +8,7 @@ use core::time::Duration;
 use crate::admit::{Pending, Progress, Verdict};
 use crate::policy::account::Account;
 use crate::refusal::Refusal;
-use crate::resend::{self, Ready, Unauthorized};
+use crate::resend::{Ready, Unauthorized};
 use crate::time::Steady;
 use crate::token::tokens::Tokens;
 
@@ -104,7 +104,7 @@ impl Waiter {
     fn account(&self) -> &Account {
         match self {
             Self::First(pending) => pending.account(),
-            Self::Again(unauthorized) => &unauthorized.sent().account,
+            Self::Again(unauthorized) => unauthorized.account(),
         }
     }
 
@@ -125,7 +125,7 @@ impl Waiter {
     fn refuse(self, refusal: Refusal) -> Verdict<'static> {
         match self {
             Self::First(pending) => pending.refuse(refusal),
-            Self::Again(unauthorized) => resend::refuse(unauthorized.sent(), refusal),
+            Self::Again(unauthorized) => unauthorized.refuse(refusal),
         }
     }
 }

@@ -81,12 +81,12 @@ impl Call {
         Self::post(Purpose::Token(wanted), path, body)
     }
 
-    pub(crate) fn resend(stream: u32, Ready { sent, original }: Ready) -> Self {
+    pub(crate) fn resend(stream: u32, Ready { sent, headers, body }: Ready) -> Self {
         Self {
             purpose: Purpose::Resend { stream, sent },
             upstream: Upstream::Clients,
-            headers: Headers(original.headers),
-            body: original.body,
+            headers: Headers(headers),
+            body,
             timeout: RESEND_TIMEOUT,
         }
     }

@@ -87,6 +87,8 @@ impl Gateway {
     }
 }
 
+const PODS: &str = "/api/v1/namespaces/d/pods";
+
 fn policy(gateway: &str) -> Policy {
     let digest = KeyDigest::of(b"k").to_hex();
     let text = format!(
@@ -104,8 +106,7 @@ fn gateway() -> Gateway {
 }
 
 fn list() -> Vec<Header> {
-    let headers =
-        [(":method", "GET"), (":path", "/api/v1/namespaces/d/pods"), ("x-api-key", "k")];
+    let headers = [(":method", "GET"), (":path", PODS), ("x-api-key", "k")];
     headers.map(|(name, value)| (name.to_string(), value.into())).to_vec()
 }
 
@@ -123,8 +124,19 @@ fn told(verdict: &Verdict<'_>) -> String {
 }
 
 fn original(path: &str) -> Option<Original> {
-    let headers = alloc::vec![(":method", "POST".to_string()), (":path", path.to_string())];
-    Some(Original { headers, body: b"{}".to_vec() })
+    let headers = [(":method", "POST"), (":path", path), ("x-api-key", "k")];
+    let headers = headers.map(|(name, value)| (name.to_string(), value.into()));
+    Some(Original { headers: headers.to_vec(), body: b"{}".to_vec() })
+}
+
+fn watch() -> Option<Original> {
+    let headers = [
+        (":method", "GET"),
+        (":path", "/api/v1/namespaces/d/pods?watch=1"),
+        ("x-api-key", "k"),
+    ];
+    let headers = headers.map(|(name, value)| (name.to_string(), value.into()));
+    Some(Original { headers: headers.to_vec(), body: Vec::new() })
 }
 
 /// Sends a list request, which the apiserver then does not accept.
@@ -199,14 +211,26 @@ fn a_refusal_names_the_account_and_the_cause_until_it_is_mended() {
 #[test]
 fn a_token_that_was_not_accepted_is_replaced_and_the_request_sent_once_more() {
     let mut gateway = gateway();
-    assert!(rejected(&mut gateway, original("/api/v1/namespaces/d/pods")).is_none());
+    assert!(rejected(&mut gateway, original(PODS)).is_none());
     gateway.tick();
     assert_eq!(gateway.asked, 2);
     let call = gateway.resent.pop().unwrap();
     assert_eq!((call.upstream, &call.body[..]), (Upstream::Clients, &b"{}"[..]));
     let mut names: Vec<_> = call.headers.0.iter().map(|(name, _)| *name).collect();
     names.sort_unstable();
-    assert_eq!(names, [":method", ":path", "authorization"]);
+    assert_eq!(
+        names,
+        [
+            ":authority",
+            ":method",
+            ":path",
+            ":scheme",
+            "accept",
+            "authorization",
+            "content-type",
+            "user-agent",
+        ]
+    );
     gateway.answer(call.purpose, &answer("200", b"{}"));
     let (stream, verdict) = gateway.verdicts.pop().unwrap();
     assert_eq!((stream, told(&verdict)), (7, "200 {}".to_string()));
@@ -215,7 +239,7 @@ fn a_token_that_was_not_accepted_is_replaced_and_the_request_sent_once_more() {
 #[test]
 fn a_second_401_is_the_gateways_fault_not_the_clients() {
     let mut gateway = gateway();
-    assert!(rejected(&mut gateway, original("/version")).is_none());
+    assert!(rejected(&mut gateway, original(PODS)).is_none());
     gateway.tick();
     let call = gateway.resent.pop().unwrap();
     gateway.answer(call.purpose, &answer("401", b"{}"));
@@ -228,7 +252,7 @@ fn a_second_401_is_the_gateways_fault_not_the_clients() {
 
 #[test]
 fn what_cannot_be_sent_again_is_refused() {
-    for original in [None, original("/api/v1/namespaces/d/pods?watch=true")] {
+    for original in [None, watch()] {
         let verdict = rejected(&mut gateway(), original).unwrap();
         assert!(told(&verdict).starts_with("503 the apiserver did not accept"), "{verdict:?}");
     }
@@ -253,7 +277,7 @@ fn the_answer_to_the_second_attempt_is_passed_on_if_it_is_the_apiservers() {
         (Answer::None,                    nothing),
     ] {
         let mut gateway = gateway();
-        rejected(&mut gateway, original("/version"));
+        rejected(&mut gateway, original(PODS));
         gateway.tick();
         let call = gateway.resent.pop().unwrap();
         gateway.answer(call.purpose, &answer);
@@ -264,7 +288,7 @@ fn the_answer_to_the_second_attempt_is_passed_on_if_it_is_the_apiservers() {
 #[test]
 fn a_second_attempt_that_is_cancelled_without_a_word_is_answered() {
     let mut gateway = gateway();
-    rejected(&mut gateway, original("/version"));
+    rejected(&mut gateway, original(PODS));
     gateway.tick();
     gateway.now = at(1066);
     gateway.tick();
@@ -281,7 +305,7 @@ fn a_stream_that_has_ended_is_not_resumed() {
     worker.ended(1);
     gateway.tick();
     assert!(gateway.verdicts.is_empty());
-    rejected(&mut gateway, original("/version"));
+    rejected(&mut gateway, original(PODS));
     gateway.tick();
     gateway.worker.ended(7);
     let call = gateway.resent.pop().unwrap();
