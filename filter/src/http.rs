@@ -65,10 +65,9 @@ impl Http {
         let verdict = worker::with(|worker| {
             worker.unauthorized(&self.policy, self.stream, &sent, original, now)
         });
-        match verdict {
-            Some(verdict) => carry_out(&verdict).map(|_| Action::Pause),
-            None => host::tick_every(SOON).map(|()| Action::Pause),
-        }
+        host::tick_every(SOON)?;
+        verdict.map_or(Ok(()), |verdict| carry_out(&verdict).map(drop))?;
+        Ok(Action::Pause)
     }
 }
 
