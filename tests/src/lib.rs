@@ -8,5 +8,6 @@ pub mod crowd;
 pub mod discovery;
 pub mod generate;
 pub mod oracle;
+pub mod process;
 pub mod sample;
 pub mod stack;

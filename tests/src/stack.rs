@@ -3,27 +3,23 @@
 use std::collections::HashMap;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
-use std::{env, fs, thread};
+use std::{env, fs};
 
 use anyhow::{Context, Result, ensure};
 
 use crate::audit::AuditLog;
 use crate::client::Client;
+use crate::process;
 
 /// A stack that `scripts/up` started.
 #[derive(Debug)]
 pub struct Stack {
     state: PathBuf,
     vars: HashMap<String, String>,
-    envoy: Vec<String>,
+    pub(crate) commands: HashMap<String, Vec<String>>,
 }
-
-/// A process that ends with its owner.
-#[derive(Debug)]
-pub struct Restarted(Child);
 
 /// A stack that ends with its owner.
 #[derive(Debug)]
@@ -53,10 +49,7 @@ impl Stack {
         let vars = text.lines().filter_map(|line| line.split_once('='));
         let vars: HashMap<_, _> =
             vars.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        let pid = vars.get("KEYHOLE_ENVOY_PID").context("no Envoy is running")?;
-        let command = fs::read_to_string(format!("/proc/{pid}/cmdline"))?;
-        let envoy = command.split_terminator('\0').map(str::to_owned).collect();
-        Ok(Self { state: state.to_owned(), vars, envoy })
+        Ok(Self { state: state.to_owned(), vars, commands: process::commands(state)? })
     }
 
     fn start(state: &Path, arguments: &[&str]) -> Result<Self> {
@@ -83,6 +76,14 @@ impl Stack {
     /// A client with the demo policy's key.
     pub fn client(&self) -> Client {
         self.anonymous().with_key(self.var("KEYHOLE_KEY"))
+    }
+
+    /// Where kube-apiserver listens.
+    pub(crate) fn apiserver_port(&self) -> Result<u16> {
+        let kubeconfig = fs::read_to_string(self.var("KUBECONFIG"))?;
+        let (_, rest) = kubeconfig.split_once("https://127.0.0.1:").context("no apiserver")?;
+        let port = rest.split(|c: char| !c.is_ascii_digit()).next();
+        Ok(port.context("no port")?.parse()?)
     }
 
     pub fn audit(&self) -> AuditLog {
@@ -128,35 +129,6 @@ impl Stack {
         Ok(String::from_utf8(output.stdout)?)
     }
 
-    /// Ends one process of the stack by its id, as `up` noted it, and waits for it.
-    pub fn kill(&self, process: &str) -> Result<()> {
-        let processes = fs::read_to_string(self.state.join("processes"))?;
-        let line = processes.lines().find(|line| line.split(' ').nth(1) == Some(process));
-        let pid = line.and_then(|line| line.split(' ').next()).context("no such process")?;
-        while Command::new("kill").args(["-9", pid]).stderr(Stdio::null()).status()?.success() {
-            thread::sleep(Duration::from_millis(50));
-        }
-        Ok(())
-    }
-
-    /// Ends Envoy and starts it again as it was, to read its configuration anew.
-    pub fn restart_envoy(&self) -> Result<Restarted> {
-        let (program, arguments) = self.envoy.split_first().context("no command")?;
-        self.kill("envoy")?;
-        let envoy = Command::new(program)
-            .args(arguments)
-            .stdout(Stdio::null())
-            .stderr(fs::File::create(self.state.join("logs/envoy-restarted.log"))?)
-            .spawn()
-            .map(Restarted)?;
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while self.admin("GET", "/ready").is_err() {
-            ensure!(Instant::now() < deadline, "Envoy did not get ready again");
-            thread::sleep(Duration::from_millis(100));
-        }
-        Ok(envoy)
-    }
-
     /// Everything that the stack has written and an operator may read.
     pub fn logs(&self) -> Result<Vec<(PathBuf, Vec<u8>)>> {
         let files = fs::read_dir(self.state.join("logs"))?;
@@ -187,12 +159,6 @@ impl Drop for OwnStack {
     }
 }
 
-impl Drop for Restarted {
-    fn drop(&mut self) {
-        self.0.kill().and_then(|()| self.0.wait()).expect("it can be ended");
-    }
-}
-
 /// The root of the repository.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().expect("the root exists")
@@ -215,13 +181,13 @@ pub fn new_key(client: &str) -> (String, String) {
     (key.expect("a key").to_owned(), digest.expect("a digest").to_owned())
 }
 
-fn script(name: &str) -> Command {
+pub(crate) fn script(name: &str) -> Command {
     let mut command = Command::new(root().join("scripts").join(name));
     command.env_remove("KUBECONFIG");
     command
 }
 
-fn text(output: &Output) -> String {
+pub(crate) fn text(output: &Output) -> String {
     let Output { stdout, stderr, .. } = output;
     format!("{}{}", String::from_utf8_lossy(stdout), String::from_utf8_lossy(stderr))
 }
