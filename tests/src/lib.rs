@@ -7,6 +7,7 @@ pub mod client;
 pub mod crowd;
 pub mod discovery;
 pub mod generate;
+pub mod mounts;
 pub mod oracle;
 pub mod process;
 pub mod sample;
