@@ -1,6 +1,7 @@
 //! What the end-to-end tests and the demo stand on: a running stack, a client
 //! that speaks as SQL Server does, and the apiserver's audit log as the witness.
 
+pub mod accounts;
 pub mod audit;
 pub mod cases;
 pub mod client;
