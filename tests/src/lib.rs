@@ -8,6 +8,7 @@ pub mod client;
 pub mod crowd;
 pub mod discovery;
 pub mod generate;
+pub mod load;
 pub mod mounts;
 pub mod oracle;
 pub mod process;
