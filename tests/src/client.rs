@@ -36,14 +36,7 @@ impl Client {
     pub fn new(url: &str, ca: &Path) -> Result<Self> {
         let address = url.strip_prefix("https://").context("not an https URL")?;
         let (host, port) = address.split_once(':').context("no port")?;
-        let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_file_iter(ca)? {
-            roots.add(certificate?)?;
-        }
-        let mut tls =
-            ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-        let tls = Arc::new(tls);
+        let tls = Arc::new(tls(ca, b"http/1.1")?);
         Ok(Self { host: host.to_owned(), port: port.parse()?, tls, headers: Vec::new() })
     }
 
@@ -98,6 +91,7 @@ impl Client {
     /// Sends these bytes and reads one response.
     pub fn raw(&self, request: &[u8]) -> Result<Response> {
         let tcp = TcpStream::connect((self.host.as_str(), self.port))?;
+        tcp.set_nodelay(true)?;
         tcp.set_read_timeout(Some(Duration::from_secs(30)))?;
         let name = ServerName::try_from(self.host.clone())?;
         let connection = ClientConnection::new(Arc::clone(&self.tls), name)?;
@@ -186,6 +180,17 @@ impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {:?} {}", self.status, self.headers, String::from_utf8_lossy(&self.body))
     }
+}
+
+/// TLS to servers with a certificate of `ca`, for this protocol only.
+pub(crate) fn tls(ca: &Path, protocol: &[u8]) -> Result<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(ca)? {
+        roots.add(certificate?)?;
+    }
+    let mut tls = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    tls.alpn_protocols = vec![protocol.to_vec()];
+    Ok(tls)
 }
 
 fn dechunk(mut bytes: &[u8]) -> Result<Vec<u8>> {

@@ -7,6 +7,7 @@ pub mod cases;
 pub mod client;
 pub mod crowd;
 pub mod discovery;
+pub mod faults;
 pub mod generate;
 pub mod load;
 pub mod mounts;
