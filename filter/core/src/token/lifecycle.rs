@@ -26,8 +26,11 @@ use crate::token::failure::Failure;
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// After this a flight is taken for lost.
 const LOST_AFTER: Duration = Duration::from_secs(6);
-/// What is rejected sooner was not believed in the first place.
-const YOUNG: Duration = Duration::from_secs(60);
+/// What is rejected sooner was perhaps never accepted.
+const YOUNG: Duration = Duration::from_secs(10);
+/// So many in a row may have other reasons: a ServiceAccount made anew, an apiserver
+/// that does not know it yet.
+const FORGIVEN: u32 = 2;
 
 /// The number of a request, and of what it brought; higher is later.
 #[derive(
@@ -217,11 +220,10 @@ impl<V: Clone + Lasting> Slot<V> {
         };
         let is_young = held.since.until(now.steady) < YOUNG;
         let rejections = if is_young { self.rejections.saturating_add(1) } else { 0 };
-        // The first one may be the ServiceAccount made anew.
         let state = match self.state {
-            State::Idle if rejections > 1 => {
+            State::Idle if rejections > FORGIVEN => {
                 let failure = Failure::Rejected;
-                let pause = failure.pause(rejections.saturating_sub(1), now.jitter);
+                let pause = failure.pause(rejections.saturating_sub(FORGIVEN), now.jitter);
                 State::BackOff { until: now.steady.after(pause), failure }
             }
             state => state,
@@ -352,19 +354,18 @@ mod tests {
         story.got(0);
         story.rejected(100);
         assert!(!story.serves(100));
-        assert_eq!(story.needed(100), "ask");
-        story.got(100);
-        story.rejected(101);
-        assert_eq!(story.needed(101), "ask");
-        story.got(101);
-        story.rejected(102);
-        assert_eq!([story.needed(102), story.needed(103)], ["rejected until 103", "ask"]);
-        story.got(103);
-        story.rejected(104);
-        assert_eq!([story.needed(105), story.needed(106)], ["rejected until 106", "ask"]);
-        story.got(106);
-        story.rejected(166);
-        assert_eq!(story.needed(166), "ask");
+        for at in [100, 101, 102] {
+            assert_eq!(story.needed(at), "ask");
+            story.got(at);
+            story.rejected(at + 1);
+        }
+        assert_eq!([story.needed(103), story.needed(104)], ["rejected until 104", "ask"]);
+        story.got(104);
+        story.rejected(105);
+        assert_eq!([story.needed(106), story.needed(107)], ["rejected until 107", "ask"]);
+        story.got(107);
+        story.rejected(117);
+        assert_eq!(story.needed(117), "ask");
     }
 
     #[test]
