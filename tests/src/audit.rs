@@ -1,5 +1,8 @@
 //! kube-apiserver's audit log: what arrived, and as whom.
 
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use std::{fs, thread};
@@ -14,6 +17,15 @@ pub struct AuditLog(pub PathBuf);
 /// One request, as the apiserver understood it.
 #[derive(Clone, Debug)]
 pub struct Event(Value);
+
+/// Reads what is added to a log, over its rotations.
+#[derive(Debug)]
+pub struct Follower {
+    log: AuditLog,
+    reader: BufReader<File>,
+    /// The beginning of a line whose end is not written yet.
+    line: String,
+}
 
 // === impl AuditLog ===
 
@@ -40,11 +52,47 @@ impl AuditLog {
     /// The TokenRequests so far.
     pub fn token_requests(&self) -> Result<Vec<Event>> {
         let mut events = self.events()?;
-        events.retain(|event| {
-            event.text("/objectRef/subresource") == "token"
-                && event.text("/user/username") == "system:serviceaccount:keyhole:keyhole"
-        });
+        events.retain(Event::is_token_request);
         Ok(events)
+    }
+
+    /// From its beginning.
+    pub fn follow(&self) -> Result<Follower> {
+        let reader = BufReader::new(File::open(&self.0)?);
+        Ok(Follower { log: self.clone(), reader, line: String::new() })
+    }
+}
+
+// === impl Follower ===
+
+impl Follower {
+    /// The number of TokenRequests since the last call.
+    pub fn token_requests(&mut self) -> Result<usize> {
+        let count = self.read()?;
+        let (old, new) = (self.reader.get_ref().metadata()?, fs::metadata(&self.log.0)?);
+        if old.ino() == new.ino() {
+            return Ok(count);
+        }
+        // Something may have been written between reading and the rotation.
+        let count = count + self.read()?;
+        self.reader = BufReader::new(File::open(&self.log.0)?);
+        Ok(count + self.read()?)
+    }
+
+    fn read(&mut self) -> Result<usize> {
+        let mut count = 0;
+        while self.reader.read_line(&mut self.line)? > 0 {
+            if self.line.ends_with('\n') {
+                // Reading each of very many events would take long.
+                if self.line.contains("/token\"") {
+                    count += usize::from(
+                        Event(serde_json::from_str(&self.line)?).is_token_request(),
+                    );
+                }
+                self.line.clear();
+            }
+        }
+        Ok(count)
     }
 }
 
@@ -58,6 +106,12 @@ impl Event {
             Some(value) => value.to_string(),
             None => String::new(),
         }
+    }
+
+    /// By the gateway.
+    fn is_token_request(&self) -> bool {
+        self.text("/objectRef/subresource") == "token"
+            && self.user() == "system:serviceaccount:keyhole:keyhole"
     }
 
     pub fn user(&self) -> String {

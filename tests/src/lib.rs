@@ -14,4 +14,5 @@ pub mod mounts;
 pub mod oracle;
 pub mod process;
 pub mod sample;
+pub mod soak;
 pub mod stack;
