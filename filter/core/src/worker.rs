@@ -359,4 +359,6 @@ impl Worker {
 }
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 pub(crate) mod tests;
