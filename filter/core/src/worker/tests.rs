@@ -10,7 +10,7 @@ use crate::answer::tests::answer;
 use crate::config::load_policy;
 use crate::policy::key::KeyDigest;
 use crate::shared::Unshared;
-use crate::token::tests::{at, minted};
+use crate::token::tests::{at, created, minted};
 
 /// One worker with a policy, and what the apiserver answers to its calls.
 pub(crate) struct Gateway {
@@ -20,6 +20,9 @@ pub(crate) struct Gateway {
     pub(crate) now: Now,
     /// To TokenRequests.
     pub(crate) token: Answer,
+    /// The keys of the cluster, and how often they were fetched.
+    keys: Answer,
+    fetched: usize,
     /// How many TokenRequests there were.
     pub(crate) asked: usize,
     told: Vec<String>,
@@ -35,6 +38,8 @@ impl Gateway {
             memory: Unshared::default(),
             now,
             token: Answer::None,
+            keys: Answer::None,
+            fetched: 0,
             asked: 0,
             told: Vec::new(),
             verdicts: Vec::new(),
@@ -75,7 +80,12 @@ impl Gateway {
                 self.token.clone()
             }
             Purpose::Resend { .. } => return self.resent.push(call),
-            Purpose::Discovery(_) | Purpose::Identity(_) | Purpose::Keys { .. } => Answer::None,
+            Purpose::Discovery(_) => answer("200", br#"{"issuer":"https://cluster"}"#),
+            Purpose::Identity(_) => Answer::None,
+            Purpose::Keys { .. } => {
+                self.fetched += 1;
+                self.keys.clone()
+            }
         };
         self.answer(call.purpose, &reply);
     }
@@ -333,4 +343,85 @@ fn without_the_clusters_keys_no_token_is_asked_for() {
     assert!(said.starts_with("503 no token for the ServiceAccount d/reader can be had: the cluster's signing keys, to check tokens against, cannot be had: nothing answered"), "{said}");
     assert_eq!(gateway.asked, 0);
     assert!(gateway.told.iter().any(|line| line.contains("claimsOnly")), "{:?}", gateway.told);
+}
+
+#[test]
+fn a_late_401_for_an_old_token_does_not_cost_the_new_one() {
+    let mut gateway = gateway();
+    let headers = list();
+    let Verdict::Forward(first) = gateway.judge(&headers, Body::Empty) else { panic!() };
+    let old = first.sent().clone();
+    rejected(&mut gateway, original(PODS));
+    gateway.tick();
+    assert_eq!(gateway.asked, 2);
+    let Gateway { worker, policy, now, .. } = &mut gateway;
+    worker.unauthorized(policy, 8, &old, original(PODS), *now);
+    gateway.tick();
+    // Both requests are sent again, with the one new token.
+    assert_eq!((gateway.asked, gateway.resent.len()), (2, 2));
+}
+
+#[test]
+fn keys_are_fetched_again_when_a_token_names_another_but_not_all_the_time() {
+    use jwt_simple::prelude::{
+        Claims, Duration as Life, ECDSAP256KeyPairLike, ES256KeyPair, HashSet, UnixTimeStamp,
+    };
+    let signed = |pair: &ES256KeyPair| {
+        let mut claims = Claims::create(Life::from_secs(600))
+            .with_issuer("https://cluster")
+            .with_subject("system:serviceaccount:d:reader")
+            .with_audiences(HashSet::from(["api"]));
+        let time = |seconds| Some(UnixTimeStamp::from_secs(seconds));
+        (claims.issued_at, claims.invalid_before) = (time(1000), time(1000));
+        claims.expires_at = time(1600);
+        created(&pair.sign(claims).unwrap())
+    };
+    let published = |pair: &ES256KeyPair| {
+        answer("200", format!(r#"{{"keys":[{}]}}"#, pair.public_key().to_jwk()).as_bytes())
+    };
+    let (old, new) = (["old", "new"].map(|id| ES256KeyPair::generate().with_key_id(id))).into();
+    let mut gateway = gateway();
+    gateway.policy = policy("");
+    (gateway.keys, gateway.token) = (published(&old), signed(&old));
+    assert_eq!(told(&gateway.judge(&list(), Body::Empty)), "allowed");
+    assert_eq!((gateway.fetched, gateway.asked), (1, 1));
+
+    // The cluster's key is replaced, and the account's token is not accepted any more.
+    gateway.token = signed(&new);
+    let unknown = "503 no token for the ServiceAccount d/reader can be had: the apiserver gave a token of a key, or an issuer, that it does not publish";
+    for (second, fetched, expected) in
+        [(1005, 1, unknown), (1012, 2, unknown), (1020, 2, unknown)]
+    {
+        gateway.now = at(second);
+        gateway.worker =
+            Worker { tokens: Tokens::default(), ..core::mem::take(&mut gateway.worker) };
+        gateway.memory = Unshared::default();
+        assert_eq!(told(&gateway.judge(&list(), Body::Empty)), expected, "{second}");
+        gateway.tick();
+        assert_eq!(gateway.fetched, fetched, "{second}");
+    }
+    gateway.keys = published(&new);
+    gateway.now = at(1030);
+    assert_eq!(told(&gateway.judge(&list(), Body::Empty)), unknown);
+    gateway.now = at(1040);
+    assert_eq!(told(&gateway.judge(&list(), Body::Empty)), "allowed");
+}
+
+#[test]
+fn one_worker_takes_away_what_nobody_renews_and_tells_when_the_first_token_ends() {
+    let mut gateway = gateway();
+    gateway.judge(&list(), Body::Empty);
+    let mut gauge = |second: u64, name: &str| {
+        gateway.now = at(second);
+        gateway.tick();
+        let samples = gateway.worker.samples(gateway.now);
+        let found = samples.into_iter().find(|sample| sample.name == name);
+        found.map(|sample| sample.change)
+    };
+    let held = "keyhole_tokens_held";
+    let earliest = "keyhole_token_earliest_expiry_seconds";
+    assert_eq!(gauge(1001, held), Some(metrics::Change::Set(1)));
+    assert_eq!(gauge(1002, earliest), Some(metrics::Change::Set(523)));
+    assert_eq!(gauge(1510, earliest), Some(metrics::Change::Set(15)));
+    assert_eq!(gauge(1511, held), Some(metrics::Change::Set(0)));
 }
