@@ -174,6 +174,10 @@ roles:
             ("kind: Policy",  "kind: Policy\nspec: {}", "line 3: spec: unknown field: write `apiVersion`, `kind`, `gateway`, `clients` or `roles`"),
             ("kind: Policy",  "kind: &a Policy", "line 2: anchors are not supported: remove the `&...`"),
             ("kind: Policy",  "kind: !x Policy", "line 2: tags are not supported: remove the `!...`"),
+            // the gateway
+            ("kind: Policy",  "kind: Policy\ngateway: {warmUp: yes}", "line 3: gateway.warmUp: is `yes`: write `true` or `false`"),
+            ("kind: Policy",  "kind: Policy\ngateway: {tokenWaitSeconds: 31}", "line 3: gateway.tokenWaitSeconds: is 31: write 1 to 30"),
+            ("kind: Policy",  "kind: Policy\ngateway: {tokenVerification: none}", "line 3: gateway.tokenVerification: is `none`: write `claimsOnly` or `signature`"),
             // clients
             ("name: sql",     "name: SQL",       "line 4: clients[0].name: `SQL` is not a Kubernetes name: write lower-case letters, digits and `-`"),
             ("roles: [r]",    "roles: [x]",      "line 7: clients[0].roles[0]: no role `x` is defined: write one of `r`, or add it under `roles`"),
