@@ -1,5 +1,7 @@
 //! A bounded load of ordinary requests, each judged by its answer.
 
+mod outcome;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -7,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use serde_json::{Value, json};
 
+pub use self::outcome::{Outcome, Summary};
 use crate::accounts::Caller;
 use crate::client::Response;
 use crate::stack::Stack;
@@ -24,32 +27,6 @@ pub struct Load<'a> {
     pub threads: usize,
     pub pause: Duration,
     pub duration: Duration,
-}
-
-/// What became of a request.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Outcome {
-    Ok,
-    /// A `Status` with 429, 503 or 504, in its proper form.
-    Refused(u16),
-    /// Any other answer.
-    Wrong(String),
-    /// No answer.
-    Lost(String),
-}
-
-/// What became of a load.
-#[derive(Clone, Debug, Default)]
-pub struct Summary {
-    pub sent: usize,
-    pub ok: usize,
-    pub refused: usize,
-    pub wrong: Vec<String>,
-    pub lost: Vec<String>,
-    /// The mutations that were sent, and those that were answered 201.
-    pub mutations: usize,
-    pub created: usize,
-    latencies: Vec<Duration>,
 }
 
 /// What the load of one name left behind.
@@ -110,7 +87,12 @@ impl Load<'_> {
             let id = format!("{}-{thread}-{n}", self.name);
             let begun = Instant::now();
             let answer = request.send(caller, self.name, &id);
-            summary.count(request, request.judge(caller, &answer), &answer, begun.elapsed());
+            let latency = begun.elapsed();
+            summary.count(request.judge(caller, &answer), latency);
+            if request.mutates() {
+                summary.mutations += 1;
+                summary.created += usize::from(answer.is_ok_and(|a| a.status == 201));
+            }
             thread::sleep(self.pause);
         }
         summary
@@ -156,73 +138,6 @@ impl Request {
 
     fn mutates(self) -> bool {
         matches!(self, Self::Named | Self::Generated)
-    }
-}
-
-// === impl Outcome ===
-
-impl Outcome {
-    /// Of an answer that is not what was asked for.
-    pub fn of_refusal(answer: &Response) -> Self {
-        let code = answer.status;
-        let is_status =
-            answer.field("/kind") == "Status" && answer.field("/code") == code.to_string();
-        let may_retry = code != 503 || answer.header("retry-after").is_some();
-        if matches!(code, 429 | 503 | 504) && is_status && may_retry {
-            Self::Refused(code)
-        } else {
-            let body = String::from_utf8_lossy(&answer.body);
-            Self::Wrong(format!("{code} {}", body.chars().take(200).collect::<String>()))
-        }
-    }
-}
-
-// === impl Summary ===
-
-impl Summary {
-    fn count(
-        &mut self,
-        request: Request,
-        outcome: Outcome,
-        answer: &Result<Response>,
-        latency: Duration,
-    ) {
-        self.sent += 1;
-        self.latencies.push(latency);
-        if request.mutates() {
-            self.mutations += 1;
-            self.created += usize::from(answer.as_ref().is_ok_and(|a| a.status == 201));
-        }
-        match outcome {
-            Outcome::Ok => self.ok += 1,
-            Outcome::Refused(_) => self.refused += 1,
-            Outcome::Wrong(answer) => self.wrong.push(answer),
-            Outcome::Lost(error) => self.lost.push(error),
-        }
-    }
-
-    pub fn add(&mut self, other: Self) {
-        self.sent += other.sent;
-        self.ok += other.ok;
-        self.refused += other.refused;
-        self.wrong.extend(other.wrong);
-        self.lost.extend(other.lost);
-        self.mutations += other.mutations;
-        self.created += other.created;
-        self.latencies.extend(other.latencies);
-    }
-
-    /// Requests that came to nothing, whoever's fault it was.
-    pub fn failed(&self) -> usize {
-        self.sent - self.ok
-    }
-
-    /// The latency that so many percent of the requests did not exceed.
-    pub fn percentile(&self, percent: usize) -> Duration {
-        let mut latencies = self.latencies.clone();
-        latencies.sort_unstable();
-        let last = latencies.len().saturating_sub(1);
-        latencies.get(last * percent / 100).copied().unwrap_or_default()
     }
 }
 

@@ -46,3 +46,47 @@ fn decode(text: &str) -> Result<Vec<u8>> {
 fn encode(bytes: &[u8]) -> String {
     Base64UrlUnpadded::encode_string(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::process::Command;
+
+    use super::*;
+
+    fn openssl(folder: &Path, arguments: &[&str]) {
+        let status = Command::new("openssl").current_dir(folder).args(arguments).output();
+        assert!(status.unwrap().status.success(), "openssl {arguments:?}");
+    }
+
+    #[test]
+    fn an_expired_token_is_rightly_signed_and_only_its_times_are_wrong() {
+        let folder = std::env::temp_dir().join(format!("forgery-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        openssl(&folder, &["genpkey", "-algorithm", "RSA", "-out", "key"]);
+        openssl(&folder, &["pkey", "-in", "key", "-pubout", "-out", "public"]);
+
+        let claims = encode(br#"{"exp":8000,"iat":7300,"nbf":7300,"sub":"a"}"#);
+        let token = expired(&format!("head.{claims}.signature"), &folder.join("key")).unwrap();
+
+        let (signed, signature) = token.rsplit_once('.').unwrap();
+        let (head, claims) = signed.split_once('.').unwrap();
+        assert_eq!(head, "head");
+        let claims: Value = serde_json::from_slice(&decode(claims).unwrap()).unwrap();
+        let wrong = serde_json::json!({"exp": 800, "iat": 100, "nbf": 100, "sub": "a"});
+        assert_eq!(claims, wrong);
+        fs::write(folder.join("signed"), signed).unwrap();
+        fs::write(folder.join("signature"), decode(signature).unwrap()).unwrap();
+        let files = ["-verify", "public", "-signature", "signature", "signed"];
+        openssl(&folder, &[&["dgst", "-sha256"][..], &files].concat());
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_badly_signed_token_says_the_same() {
+        let token = format!("head.claims.{}", encode(&[7; 256]));
+        let other = badly_signed(&token).unwrap();
+        assert!(other.starts_with("head.claims.") && other.len() == token.len());
+        assert_ne!(other, token);
+    }
+}
