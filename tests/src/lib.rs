@@ -5,6 +5,7 @@ pub mod accounts;
 pub mod audit;
 pub mod cases;
 pub mod client;
+pub mod clock;
 pub mod crowd;
 pub mod discovery;
 pub mod faults;

@@ -1,13 +1,9 @@
 //! What breaks beside the token endpoint.
-//!
-//! No clock jumps here: Envoy does not start under libfaketime (0.9.10). Its
-//! constructor looks for symbols that glibc does not have, which allocates; Envoy's
-//! allocator asks for the time with its lock held; that is libfaketime's own
-//! function, which starts over and waits for the lock for ever.
 
 use std::thread::{self, sleep};
 use std::time::Duration;
 
+use keyhole_tests::clock::Clock;
 use keyhole_tests::faults::{Fault, Kind};
 
 use crate::world::{Warm, World};
@@ -19,6 +15,7 @@ pub(crate) fn run(world: &mut World) {
     certificate_and_policy(world);
     apiserver_restarted(world);
     envoy_drained(world, everybody);
+    clock_jumps(world, everybody);
 }
 
 fn unauthorized(world: &mut World) {
@@ -90,4 +87,25 @@ fn envoy_drained(world: &mut World, everybody: usize) {
         world.faults.lift();
         world.restart_envoy(&[]);
     });
+}
+
+/// Tokens are too old, or not valid yet, while the gateway's clock is wrong; soon
+/// after it is right again, all is well.
+fn clock_jumps(world: &mut World, everybody: usize) {
+    const TWO_HOURS: i64 = 7200;
+    let clock = Clock::new(&world.stack).unwrap();
+    world.restart_envoy(&clock.variables());
+    for (name, seconds) in [
+        ("Envoy's clock: 2 h ahead, and back", TWO_HOURS),
+        ("Envoy's clock: 2 h behind, and back", -TWO_HOURS),
+    ] {
+        // Each account's tokens are thrown away and asked for anew, with back-offs.
+        world.row(name, Warm::Refusals, 5 * everybody, |_| {
+            sleep(Duration::from_secs(1));
+            clock.set(seconds).unwrap();
+            sleep(Duration::from_secs(4));
+            clock.set(0).unwrap();
+        });
+    }
+    world.restart_envoy(&[]);
 }
