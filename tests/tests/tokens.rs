@@ -149,17 +149,25 @@ fn every_metric_is_documented_and_every_documented_metric_is_there() {
     client.get("/version").unwrap();
     client.get("/api/v1/secrets").unwrap();
     stack.anonymous().get("/version").unwrap();
-    stack.kubectl(&["delete", "serviceaccount", "api-reader", "-n", "default"]).unwrap();
-    // The apiserver believes a token for 10 s more.
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while client.get("/version").unwrap().status == 200 && Instant::now() < deadline {
-        thread::sleep(Duration::from_millis(200));
-    }
-    stack.kubectl(&["create", "serviceaccount", "api-reader", "-n", "default"]).unwrap();
-    while client.get("/version").unwrap().status != 200 {
-        assert!(Instant::now() < deadline, "it does not come back");
-        thread::sleep(Duration::from_millis(200));
-    }
+    let account = |verb| {
+        stack.kubectl(&[verb, "serviceaccount", "api-reader", "-n", "default"]).unwrap();
+    };
+    let until = |done: &dyn Fn(u16) -> bool| {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !done(client.get("/version").unwrap().status) {
+            assert!(Instant::now() < deadline, "it does not come about");
+            thread::sleep(Duration::from_millis(300));
+        }
+    };
+    // The apiserver believes a token for 10 s after its account has gone.
+    account("delete");
+    account("create");
+    let resent = || stack.admin("GET", "/stats?filter=requests_resent_total").unwrap();
+    until(&|_| !resent().is_empty());
+    account("delete");
+    until(&|status| status == 503);
+    account("create");
+    until(&|status| status == 200);
     // Envoy is told once a second.
     thread::sleep(Duration::from_secs(2));
     let stats = stack.admin("GET", "/stats/prometheus").unwrap();
@@ -216,19 +224,22 @@ fn a_worker_that_traps_takes_only_its_own_requests_with_it() {
     assert_eq!((before.failed(), before.refused), (0, 0), "{before:?}");
 
     let crashing = stack.client().with("x-keyhole-crash", "now");
-    let during = thread::scope(|scope| {
+    let (during, codes) = thread::scope(|scope| {
         let during = scope.spawn(|| load("during", 6000).run(&callers, &stop));
         let mut codes = Vec::new();
         while !during.is_finished() {
             codes.push(crashing.get("/version").unwrap().status);
-            thread::sleep(Duration::from_millis(400));
+            thread::sleep(Duration::from_millis(1500));
         }
         assert!(codes.iter().all(|code| *code == 503), "{codes:?}");
-        during.join().unwrap()
+        (during.join().unwrap(), codes)
     });
-    // No wrong answer, none lost: a worker that is down answers 503, the others serve.
-    assert_eq!((during.wrong.len(), during.lost.len()), (0, 0), "{during:?}");
-    assert!(during.ok > during.sent / 10, "{during:?}");
+    // A worker that is down answers 503, the other one serves. What was on its way
+    // through the trapped one, at most a request of each thread, may be cut.
+    let cut = during.wrong.len() + during.lost.len();
+    assert!(cut <= 4 * codes.len(), "{during:?}");
+    assert!(during.ok > during.sent / 3, "{during:?}");
+    assert_eq!(stack.made("during").unwrap().duplicates, 0);
     stop.store(true, Ordering::Relaxed);
 
     thread::sleep(Duration::from_secs(3));
@@ -239,7 +250,8 @@ fn a_worker_that_traps_takes_only_its_own_requests_with_it() {
     assert_eq!(asked(&stack, &callers), [1; 4]);
     let reloads = stack.admin("GET", "/stats?filter=vm_reload_success").unwrap();
     println!(
-        "while workers trapped: {} sent, {} served, {} refused; {}",
+        "{} traps: {} sent, {} served, {} refused, {cut} cut; {}",
+        codes.len(),
         during.sent,
         during.ok,
         during.refused,

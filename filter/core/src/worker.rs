@@ -87,6 +87,8 @@ impl Worker {
     pub fn policy_loaded(&mut self, revision: &Revision, now: Now) {
         self.policy = Some((revision.clone(), now.wall));
         self.metrics.policy(revision, now.wall);
+        // It may say how to do without what failed.
+        self.tokens.look_again();
     }
 
     /// Judges a request; without a verdict it waits until it is resumed by an effect.

@@ -88,6 +88,10 @@ impl<V: Clone + DeserializeOwned + Lasting + Serialize> Cached<V> {
         self.failed = Some((until, failure));
     }
 
+    pub(crate) fn look_again(&mut self) {
+        self.failed = None;
+    }
+
     /// Asks for something newer, if what is held was got before `floor`.
     pub(crate) fn outdate(&mut self, floor: Steady) {
         let old = self.held.as_ref().filter(|held| held.since < floor);

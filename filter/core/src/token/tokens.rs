@@ -111,6 +111,11 @@ impl Tokens {
         }
     }
 
+    /// Forgets what failed; the pod has not, if it is more than this worker's view.
+    pub(crate) fn look_again(&mut self) {
+        self.entries.values_mut().for_each(|entry| entry.cached.look_again());
+    }
+
     /// Takes a token out of service that the apiserver did not accept, if it is
     /// still the one in service.
     pub(crate) fn reject(&mut self, account: &Account, flight: Flight) {
