@@ -20,14 +20,14 @@ pub(crate) fn run(world: &mut World) {
 
 fn unauthorized(world: &mut World) {
     let everybody = world.warm.len();
+    world.row("apiserver: 401 for all tokens so far", Warm::Nothing, everybody, |world| {
+        world.faults.set(Kind::Clients, Fault::Revoked);
+        sleep(Duration::from_secs(4));
+    });
     // The second try may meet the next 401.
     world.row("apiserver: 401 for 3 requests", Warm::Refusals, 3, |world| {
         world.faults.set(Kind::Clients, Fault::Unauthorized(3));
         sleep(Duration::from_secs(3));
-    });
-    world.row("apiserver: 401 for all tokens so far", Warm::Nothing, everybody, |world| {
-        world.faults.set(Kind::Clients, Fault::Revoked);
-        sleep(Duration::from_secs(4));
     });
 }
 
