@@ -11,6 +11,7 @@
 //! ```
 
 pub(crate) mod effect;
+mod fetch;
 pub(crate) mod identity;
 pub(crate) mod metrics;
 pub(crate) mod notice;
@@ -26,7 +27,6 @@ use hashbrown::HashMap;
 use self::effect::{Call, Effect, Purpose};
 use self::identity::Identity;
 use self::metrics::{Metrics, Sample};
-use self::notice::Notice;
 use self::probe::Probe;
 use self::skew::Skew;
 use self::sweep::Sweep;
@@ -40,27 +40,16 @@ use crate::resend::{self, Original, Unauthorized};
 use crate::shared::Shared;
 use crate::time::{Now, Steady, UnixTime};
 use crate::token::cache::Cached;
-use crate::token::failure::Failure;
 use crate::token::keys::Keys;
-use crate::token::lifecycle::{CALL_TIMEOUT, Flight};
-use crate::token::tokens::{Tokens, Wanted};
+use crate::token::tokens::Tokens;
 use crate::token::waiting::{Resumed, Waiter, Waiting};
-use crate::token::{Token, Verification};
 
 /// How often to look for tokens to renew.
 const IDLE: Duration = Duration::from_secs(1);
 /// How often to look for what other workers got, while requests wait for it.
 const BUSY: Duration = Duration::from_millis(10);
-/// TokenRequests on their way at once, so that many accounts do not flood the
-/// apiserver, nor the cluster's limit in envoy/bootstrap.yaml.
-const MOST_CALLS: usize = 16;
 /// How often to look whether the gateway is ready, until it is.
 const STARTING: Duration = Duration::from_millis(200);
-/// The keys are not fetched again sooner, whatever tokens name.
-const KEYS_FLOOR: Duration = Duration::from_secs(10);
-/// The numbers are those of the formats.
-const KEYS: &str = "keys/1";
-const IDENTITY: &str = "identity/1";
 
 #[derive(Debug, Default)]
 pub struct Worker {
@@ -183,9 +172,7 @@ impl Worker {
                 effects.extend(self.look_for_tokens(policy, shared, now));
             }
             Purpose::Identity(flight) => {
-                let result = Identity::read(answer);
-                effects.push(Effect::Notice(Notice::identity(&result)));
-                self.identity.settle(shared, IDENTITY, flight, result, now);
+                effects.push(self.settle_identity(flight, answer, shared, now));
             }
             Purpose::Keys { flight, issuer } => {
                 let result = Keys::read(issuer, answer);
@@ -225,100 +212,6 @@ impl Worker {
             None => Err(self.identity.failure(now.steady).map(|(_, failure)| failure)),
         };
         probe.verdict(self.policy.as_ref(), identity)
-    }
-
-    fn look_for_identity(&mut self, shared: &dyn Shared, now: Now) -> Option<Effect> {
-        if self.identity.is_fresh(now.steady) || self.identity.failure(now.steady).is_some() {
-            return None;
-        }
-        let flight = self.identity.look(shared, IDENTITY, now)?;
-        Some(Effect::Call(Call::identity(flight)))
-    }
-
-    fn look_for_keys(
-        &mut self,
-        policy: &Policy,
-        shared: &dyn Shared,
-        now: Now,
-    ) -> Option<Effect> {
-        if policy.gateway.verification == Verification::ClaimsOnly
-            || self.keys.is_fresh(now.steady)
-            || self.keys.failure(now.steady).is_some()
-        {
-            return None;
-        }
-        let flight = self.keys.look(shared, KEYS, now)?;
-        Some(Effect::Call(Call::discovery(flight)))
-    }
-
-    /// Without keys to check tokens with, none are asked for.
-    fn look_for_tokens(
-        &mut self,
-        policy: &Policy,
-        shared: &dyn Shared,
-        now: Now,
-    ) -> Vec<Effect> {
-        let signature = policy.gateway.verification == Verification::Signature;
-        if signature && self.keys.held(now.steady).is_none() {
-            if let Some((until, failure)) = self.keys.failure(now.steady) {
-                self.tokens.fail(until, &Failure::Keys(failure.clone().into()));
-            }
-            return Vec::new();
-        }
-        let room = MOST_CALLS.saturating_sub(self.calls.len());
-        let wanted = self.tokens.look(shared, room, now);
-        self.calls.extend(wanted.iter().map(|_| now.steady.after(CALL_TIMEOUT)));
-        wanted.into_iter().map(|wanted| Effect::Call(Call::token(wanted))).collect()
-    }
-
-    fn discovered(
-        &mut self,
-        flight: Flight,
-        answer: &Answer,
-        shared: &dyn Shared,
-        now: Now,
-    ) -> Effect {
-        match Keys::issuer(answer) {
-            Ok(issuer) => Effect::Call(Call::keys(flight, issuer)),
-            Err(failure) => self.settle_keys(flight, Err(failure), shared, now),
-        }
-    }
-
-    fn settle_keys(
-        &mut self,
-        flight: Flight,
-        result: Result<Keys, Failure>,
-        shared: &dyn Shared,
-        now: Now,
-    ) -> Effect {
-        let notice = Notice::keys(&result);
-        self.keys.settle(shared, KEYS, flight, result, now);
-        Effect::Notice(notice)
-    }
-
-    fn settle_token(
-        &mut self,
-        policy: &Policy,
-        wanted: &Wanted,
-        answer: &Answer,
-        shared: &dyn Shared,
-        now: Now,
-    ) -> Effect {
-        let keys = self.keys.held(now.steady).map(|held| &held.value);
-        let result = match (policy.gateway.verification, keys) {
-            (Verification::ClaimsOnly, _) => Token::read(answer, &wanted.account, None, now),
-            (Verification::Signature, Some(keys)) => {
-                Token::read(answer, &wanted.account, Some(keys), now)
-            }
-            (Verification::Signature, None) => Err(Failure::UnknownKey),
-        };
-        if matches!(result, Err(Failure::UnknownKey)) {
-            self.keys.outdate(now.steady.before(KEYS_FLOOR));
-        }
-        self.metrics.asked(wanted.renewal, result.as_ref().err());
-        let notice = Notice::token(&wanted.account, &result);
-        self.tokens.settle(shared, wanted, result, now);
-        Effect::Notice(notice)
     }
 
     fn resent(&mut self, stream: u32, sent: &Sent, answer: &Answer) -> Option<Effect> {
