@@ -40,7 +40,7 @@ pub(crate) fn now() -> Now {
     Now {
         wall: UnixTime::from_millis(wall),
         steady: Steady::from_millis(steady),
-        jitter: since_epoch.subsec_nanos().into(),
+        jitter: fastrand::u64(..),
     }
 }
 

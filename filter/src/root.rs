@@ -1,7 +1,8 @@
 //! One plugin configuration: its policy, and the calls that leave on its behalf.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
+use std::time::Duration;
 
 use keyhole_core::{
     Answer, Effect, Loaded, Policy, Purpose, Severity, Verdict, load_plugin_config,
@@ -13,39 +14,50 @@ use crate::http::{Http, Outcome, carry_out};
 use crate::{host, worker};
 
 /// Denies everything until it is configured.
-#[derive(Default)]
 pub(crate) struct Root {
+    id: u32,
     policy: Rc<Policy>,
     calls: HashMap<u32, Purpose>,
 }
 
 impl Root {
+    pub(crate) fn new(id: u32) -> Self {
+        Self { id, policy: Rc::default(), calls: HashMap::new() }
+    }
+
+    /// Streams are resumed last: while the host acts on one, it takes a call for one
+    /// of that stream's root, which after a reload is another.
     fn carry_out(&mut self, effects: Vec<Effect>) {
-        for effect in effects {
+        let mut effects = VecDeque::from(effects);
+        let mut resumed = Vec::new();
+        while let Some(effect) = effects.pop_front() {
             match effect {
                 Effect::Call(call) => match host::send(&call) {
                     Ok(id) => drop(self.calls.insert(id, call.purpose)),
-                    Err(_) => self.take_answer(call.purpose, &Answer::None),
+                    Err(_) => effects.extend(self.answered(call.purpose, &Answer::None)),
                 },
                 Effect::Notice(notice) => match notice.severity {
                     Severity::Info => log::info!("{notice}"),
                     Severity::Warning => log::warn!("{notice}"),
                 },
-                Effect::Resume { stream, verdict } => {
-                    if resume(stream, &verdict).is_err() {
-                        log::warn!("a waiting request could not be resumed: it has ended");
-                    }
-                }
+                Effect::Resume { stream, verdict } => resumed.push((stream, verdict)),
             }
+        }
+        for (stream, verdict) in &resumed {
+            if resume(*stream, verdict).is_err() {
+                log::warn!("a waiting request could not be resumed: it has ended");
+            }
+        }
+        if !resumed.is_empty() && host::act_on(self.id).is_err() {
+            log::error!("Envoy does not know the root context: its calls may be lost");
         }
     }
 
-    fn take_answer(&mut self, purpose: Purpose, answer: &Answer) {
+    fn answered(&self, purpose: Purpose, answer: &Answer) -> Vec<Effect> {
         let now = host::now();
-        let effects = worker::with_shared(|worker, shared| {
+        worker::with_shared(|worker, shared| {
             worker.answered(&self.policy, purpose, answer, shared, now)
-        });
-        self.carry_out(effects);
+        })
     }
 }
 
@@ -68,9 +80,17 @@ fn hand_over_metrics() {
 impl Context for Root {
     fn on_http_call_response(&mut self, call: u32, num_headers: usize, _: usize, _: usize) {
         if let Some(purpose) = self.calls.remove(&call) {
-            let answer = host::answer(num_headers, &purpose);
-            self.take_answer(purpose, &answer);
+            let effects = self.answered(purpose.clone(), &host::answer(num_headers, &purpose));
+            self.carry_out(effects);
         }
+    }
+
+    /// A timer outlives its root context otherwise.
+    fn on_done(&mut self) -> bool {
+        if host::tick_every(Duration::ZERO).is_err() {
+            log::warn!("Envoy did not stop the timer of a policy that is no longer in force");
+        }
+        true
     }
 }
 
@@ -83,12 +103,13 @@ impl RootContext for Root {
             return false;
         };
         match load_plugin_config(&text) {
-            Ok(Loaded { policy, revision }) => {
+            Ok(loaded) => {
+                let Loaded { policy, revision } = &loaded;
                 let (clients, roles) = (policy.clients().len(), policy.role_count());
                 log::info!("policy {revision} active: clients {clients}, roles {roles}");
                 let now = host::now();
-                worker::with(|worker| worker.policy_loaded(&revision, now));
-                self.policy = Rc::new(policy);
+                worker::with(|worker| worker.policy_loaded(&loaded, now));
+                self.policy = Rc::new(loaded.policy);
                 host::tick_every(worker::with(|worker| worker.pace())).is_ok()
             }
             Err(problems) => {

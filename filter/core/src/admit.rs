@@ -308,7 +308,7 @@ pub(crate) mod tests {
             [
                 ":method: POST",
                 ":path: /api/v1/namespaces/d/pods",
-                ":authority: keyhole",
+                ":authority: kubernetes.default.svc",
                 ":scheme: https",
                 "accept: application/json",
                 "user-agent: keyhole/sql SQLServer",

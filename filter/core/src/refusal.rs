@@ -48,7 +48,9 @@ pub enum Refusal {
     Request(#[from] RequestError),
     #[error("no token for the ServiceAccount {account} can be had: {failure}")]
     Token { account: Box<Account>, failure: Failure, retry_after: u32 },
-    #[error("the apiserver did not accept the token of the ServiceAccount {0}: try again")]
+    #[error(
+        "the apiserver answered 401 to the token of the ServiceAccount {0}: try again; if it stays so, look at what stands behind this resource, and at the client's `audiences`"
+    )]
     TokenRejected(Box<Account>),
     #[error("too many requests are waiting for a token of the ServiceAccount {0}")]
     TooManyWaiting(Box<Account>),

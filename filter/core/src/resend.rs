@@ -124,24 +124,25 @@ pub(crate) fn refuse(sent: &Sent, refusal: Refusal) -> Verdict<'static> {
     Verdict::Refuse(Refused { subject: sent.subject.clone(), refusal })
 }
 
+/// A 401 means nothing to a client but that its own key is wrong.
+pub(crate) fn rejected(sent: &Sent) -> Verdict<'static> {
+    refuse(sent, Refusal::TokenRejected(Box::new((*sent.account).to_owned())))
+}
+
 /// What the client gets for the answer to the second attempt.
 pub(crate) fn verdict(sent: &Sent, answer: &Answer) -> Verdict<'static> {
     let json =
         answer.text("content-type").is_some_and(|own| own.starts_with("application/json"));
     match (answer.status(), answer) {
-        (Some(401), _) => {
-            let account = Box::new((*sent.account).to_owned());
-            refuse(sent, Refusal::TokenRejected(account))
-        }
-        // Envoy answers so in the apiserver's place.
-        (Some(502..=504) | None, _) | (_, Answer::None) if !json => {
-            refuse(sent, Refusal::NoAnswer)
-        }
-        (None, _) | (_, Answer::None) => refuse(sent, Refusal::NoAnswer),
-        (Some(code), Answer::Some { body, .. }) => {
+        (Some(401), _) => rejected(sent),
+        // Envoy answers 502 to 504 in the apiserver's place, but not in JSON.
+        (Some(code), Answer::Some { body, .. }) if json || !(502..=504).contains(&code) => {
             let own = |name| Some((name, answer.text(name)?.to_owned()));
             let headers = ANSWERED_HEADERS.into_iter().filter_map(own);
             Verdict::Answer(Reply::passed_on(code, headers.collect(), body.clone()))
         }
+        // What only reads may be asked for again.
+        _ if matches!(sent.subject.verb, Some(Verb::Get | Verb::List)) => rejected(sent),
+        _ => refuse(sent, Refusal::NoAnswer),
     }
 }

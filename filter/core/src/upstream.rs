@@ -12,6 +12,9 @@ use crate::request::media;
 /// Longer user agents are cut.
 const MAX_USER_AGENT_BYTES: usize = 256;
 
+/// The apiserver's name in every cluster, whatever the client called the gateway.
+pub(crate) const AUTHORITY: &str = "kubernetes.default.svc";
+
 /// A header list without a credential, on its way to the apiserver.
 pub(crate) type Headers<'a> = Vec<(&'static str, Cow<'a, [u8]>)>;
 
@@ -31,7 +34,7 @@ pub(crate) fn headers<'a>(
     let mut headers = Headers::with_capacity(12);
     headers.push((":method", Cow::Borrowed(method.as_str().as_bytes())));
     headers.push((":path", Cow::Owned(target.into_bytes())));
-    headers.push((":authority", Cow::Borrowed(head.authority)));
+    headers.push((":authority", Cow::Borrowed(AUTHORITY.as_bytes())));
     headers.push((":scheme", Cow::Borrowed(head.scheme)));
     headers.push(("accept", media::accept(head.accept)));
     headers.push(("user-agent", Cow::Owned(user_agent(client, head.user_agent).into_bytes())));

@@ -32,7 +32,7 @@ use self::skew::Skew;
 use self::sweep::Sweep;
 use crate::admit::{Progress, Sent, Verdict, admit};
 use crate::answer::Answer;
-use crate::config::Revision;
+use crate::config::{Loaded, Revision};
 use crate::policy::Policy;
 use crate::refusal::Refusal;
 use crate::request::head::{Body, Header};
@@ -48,6 +48,9 @@ use crate::token::waiting::{Resumed, Waiter, Waiting};
 const IDLE: Duration = Duration::from_secs(1);
 /// How often to look for what other workers got, while requests wait for it.
 const BUSY: Duration = Duration::from_millis(10);
+/// Requests sent once more at a time: their answers are held in memory, each of up to
+/// `http.async_response_buffer_limit` in envoy/bootstrap.yaml.
+const MOST_RESENT: usize = 8;
 /// How often to look whether the gateway is ready, until it is.
 const STARTING: Duration = Duration::from_millis(200);
 
@@ -73,9 +76,10 @@ pub struct Worker {
 
 impl Worker {
     /// Another policy is in force from now on.
-    pub fn policy_loaded(&mut self, revision: &Revision, now: Now) {
+    pub fn policy_loaded(&mut self, Loaded { policy, revision }: &Loaded, now: Now) {
         self.policy = Some((revision.clone(), now.wall));
         self.metrics.policy(revision, now.wall);
+        self.sweep.policy_loaded(policy);
         // It may say how to do without what failed.
         self.tokens.look_again();
     }
@@ -116,11 +120,11 @@ impl Worker {
         now: Now,
     ) -> Option<Verdict<'static>> {
         self.metrics.rejected();
-        self.tokens.reject(&sent.account, sent.flight);
+        let another = self.tokens.reject(&sent.account, sent.flight, now.steady);
+        let original = original.filter(|_| another);
         let unauthorized = original.and_then(|own| Unauthorized::new(policy, own, now));
         let Some(unauthorized) = unauthorized else {
-            let account = (*sent.account).clone().into();
-            return Some(resend::refuse(sent, Refusal::TokenRejected(account)));
+            return Some(resend::rejected(sent));
         };
         let waiter = Waiter::Again(unauthorized);
         self.waiting.push(stream, waiter, policy.gateway.token_wait, now.steady).err()
@@ -151,7 +155,7 @@ impl Worker {
         }
         effects.extend(self.look_for_tokens(policy, shared, now));
         effects.extend(self.resume_waiting(now));
-        self.sweep.step(policy, shared, &mut self.metrics, now);
+        self.sweep.step(shared, &mut self.metrics, now);
         effects
     }
 
@@ -180,11 +184,12 @@ impl Worker {
                 effects.extend(self.look_for_tokens(policy, shared, now));
             }
             Purpose::Resend { stream, sent } => {
-                effects.extend(self.resent(stream, &sent, answer));
+                effects.extend(self.resent(stream, &sent, answer, now));
             }
             Purpose::Token(wanted) => {
                 self.calls.pop();
                 effects.push(self.settle_token(policy, &wanted, answer, shared, now));
+                effects.extend(self.look_for_tokens(policy, shared, now));
             }
         }
         effects.extend(self.resume_waiting(now));
@@ -214,19 +219,26 @@ impl Worker {
         probe.verdict(self.policy.as_ref(), identity)
     }
 
-    fn resent(&mut self, stream: u32, sent: &Sent, answer: &Answer) -> Option<Effect> {
+    fn resent(
+        &mut self,
+        stream: u32,
+        sent: &Sent,
+        answer: &Answer,
+        now: Now,
+    ) -> Option<Effect> {
         let at = self.resent.iter().position(|(own, ..)| *own == stream)?;
         self.resent.swap_remove(at);
         if answer.status() == Some(401) {
             self.metrics.rejected();
-            self.tokens.reject(&sent.account, sent.flight);
+            self.tokens.reject(&sent.account, sent.flight, now.steady);
         }
         Some(Effect::Resume { stream, verdict: resend::verdict(sent, answer) })
     }
 
     fn resume_waiting(&mut self, now: Now) -> Vec<Effect> {
         let mut effects = Vec::new();
-        for (stream, resumed) in self.waiting.resume(&mut self.tokens, now.steady) {
+        let room = MOST_RESENT.saturating_sub(self.resent.len());
+        for (stream, resumed) in self.waiting.resume(&mut self.tokens, room, now.steady) {
             effects.push(match resumed {
                 Resumed::Verdict(verdict) => {
                     self.metrics.decided(&verdict);

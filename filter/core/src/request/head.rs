@@ -20,7 +20,6 @@ pub enum Body {
 pub(crate) struct Head<'a> {
     pub(crate) method: &'a [u8],
     pub(crate) target: &'a [u8],
-    pub(crate) authority: &'a [u8],
     pub(crate) scheme: &'a [u8],
     pub(crate) forwarded_proto: Option<&'a [u8]>,
     pub(crate) request_id: Option<&'a [u8]>,
@@ -62,7 +61,6 @@ impl<'a> Head<'a> {
         let mut head = Self {
             method: b"",
             target: b"",
-            authority: b"",
             scheme: b"",
             forwarded_proto: None,
             request_id: None,
@@ -78,7 +76,6 @@ impl<'a> Head<'a> {
             match name.as_str() {
                 ":method" => head.method = value,
                 ":path" => head.target = value,
-                ":authority" => head.authority = value,
                 ":scheme" => head.scheme = value,
                 "x-forwarded-proto" => head.forwarded_proto = Some(value),
                 "x-request-id" => head.request_id = Some(value),

@@ -75,11 +75,18 @@ impl<V: Clone + DeserializeOwned + Lasting + Serialize> Cached<V> {
     }
 
     /// Takes out of service what this flight brought: the apiserver does not accept
-    /// it.
-    pub(crate) fn reject(&mut self, flight: Flight) {
-        if self.held.as_ref().is_some_and(|held| held.flight == flight) {
-            self.held = None;
-            self.rejected = Some(flight);
+    /// it. Whether there is, or will be, another.
+    pub(crate) fn reject(&mut self, flight: Flight, now: Steady) -> bool {
+        match &self.held {
+            Some(held) if held.flight == flight => {
+                let can_be = held.can_be_rejected(now);
+                if can_be {
+                    self.held = None;
+                    self.rejected = Some(flight);
+                }
+                can_be
+            }
+            _ => true,
         }
     }
 
@@ -105,7 +112,8 @@ impl<V: Clone + DeserializeOwned + Lasting + Serialize> Cached<V> {
             (slot, (held, effect))
         });
         let Some((held, effect)) = changed else { return Effect::Wait };
-        self.held = held;
+        // The others may have let it go for want of use; here it serves on.
+        self.held = held.or(self.held.take());
         self.failed = match &effect {
             Effect::Fail { until, failure } => Some((*until, failure.clone())),
             Effect::Ask(_) | Effect::Nothing | Effect::Wait => None,

@@ -23,10 +23,6 @@ pub enum Failure {
     NoAnswer,
     #[error("asking for it was answered {status}: {message}: {advice}", advice = advice(*.status))]
     Refused { status: u16, message: String, retry_after: Option<u32> },
-    #[error(
-        "the apiserver does not accept the token that it gave: correct the client's `audiences`, or wait until all apiservers know the account"
-    )]
-    Rejected,
     #[error("the apiserver gave a token that fails its check: {0}")]
     Unverified(String),
     #[error("the apiserver gave a token of a key, or an issuer, that it does not publish")]
@@ -74,7 +70,6 @@ impl Failure {
             Self::NoAnswer => "no_answer",
             Self::Refused { status: 400..=428 | 430..=499, .. } => "refused",
             Self::Refused { .. } => "unavailable",
-            Self::Rejected => "rejected",
             Self::UnknownKey | Self::Unverified(_) => "unverified",
         }
     }
@@ -108,7 +103,8 @@ struct ErrorBody {
     message: String,
 }
 
-fn one_line(message: &str) -> String {
+/// For the log: what the apiserver says must not look like a line of ours.
+pub(crate) fn one_line(message: &str) -> String {
     let words: Vec<&str> = message.split_whitespace().collect();
     words.join(" ").chars().filter(|char| !char.is_control()).take(LONGEST_MESSAGE).collect()
 }

@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::answer::Answer;
 use crate::time::{Steady, UnixTime};
 use crate::token::claims::{Claims, Expected, TOLERANCE};
-use crate::token::failure::Failure;
+use crate::token::failure::{Failure, one_line};
 use crate::token::lifecycle::Lasting;
 
 pub(crate) const DISCOVERY_PATH: &str = "/.well-known/openid-configuration";
@@ -47,7 +47,7 @@ impl Keys {
     /// The issuer that an answer names.
     pub(crate) fn issuer(answer: &Answer) -> Result<String, Failure> {
         match (answer.status(), answer.json::<Discovery>()) {
-            (Some(200), Some(Discovery { issuer })) => Ok(issuer),
+            (Some(200), Some(Discovery { issuer })) => Ok(one_line(&issuer)),
             (Some(200), None) => Err(Failure::malformed("there is no `issuer` in it")),
             _ => Err(Failure::of(answer)),
         }

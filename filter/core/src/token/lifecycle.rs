@@ -4,15 +4,14 @@
 //! ```text
 //!          Needed               Got
 //! Idle ------------> InFlight -------> Idle, and it is held
-//!  ^                  |    ^
-//!  | Rejected         |    | Needed, once the pause is over,
-//!  | (when old)       |    | or the flight is lost
-//!  |           Failed v    |
-//! held <------------ BackOff <-- Rejected, when young
+//!                     |    ^
+//!                     |    | Needed, once the pause is over,
+//!              Failed v    | or the flight is lost
+//!                    BackOff
 //! ```
 //!
-//! What is held stays in service until it ends, whatever becomes of the request for
-//! the next. A flight whose worker died, or whose call a reload of Envoy's
+//! What is held stays in service until it ends or is rejected, whatever becomes of
+//! the request for the next. A flight whose worker died, or whose call a reload of Envoy's
 //! configuration cancelled without a word, is lost at its deadline.
 
 use core::time::Duration;
@@ -26,11 +25,10 @@ use crate::token::failure::Failure;
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// After this a flight is taken for lost.
 const LOST_AFTER: Duration = Duration::from_secs(6);
-/// What is rejected sooner was perhaps never accepted.
+/// What was got so lately is not rejected: a newer one would fare no better. So what
+/// answers 401 for reasons of its own (a kubelet behind `pods/log`, an aggregated
+/// API) costs the others nothing, and one TokenRequest in this time.
 const YOUNG: Duration = Duration::from_secs(10);
-/// So many in a row may have other reasons: a ServiceAccount made anew, an apiserver
-/// that does not know it yet.
-const FORGIVEN: u32 = 2;
 
 /// The number of a request, and of what it brought; higher is later.
 #[derive(
@@ -59,7 +57,6 @@ pub(crate) struct Slot<V> {
     last: Flight,
     /// How often in a row it went wrong.
     failures: u32,
-    rejections: u32,
 }
 
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -130,6 +127,10 @@ impl<V: Lasting> Held<V> {
         self.value.ends_at().is_none_or(|end| now < end)
     }
 
+    pub(crate) fn can_be_rejected(&self, now: Steady) -> bool {
+        self.since.until(now) >= YOUNG
+    }
+
     pub(crate) fn is_fresh(&self, now: Steady) -> bool {
         self.value.renew_at().is_none_or(|renewal| now < renewal) && self.is_valid(now)
     }
@@ -140,7 +141,7 @@ impl<V: Lasting> Held<V> {
 impl<V> Default for Slot<V> {
     fn default() -> Self {
         let (last, state) = (Flight::default(), State::Idle);
-        Self { held: None, state, last, failures: 0, rejections: 0 }
+        Self { held: None, state, last, failures: 0 }
     }
 }
 
@@ -162,7 +163,7 @@ impl<V: Clone + Lasting> Slot<V> {
                 (self.got(flight, value, now.steady), Effect::Nothing)
             }
             Event::Failed { flight, failure } => self.failed(flight, failure, now),
-            Event::Rejected { flight } => (self.rejected(flight, now), Effect::Nothing),
+            Event::Rejected { flight } => (self.rejected(flight, now.steady), Effect::Nothing),
             Event::Lapsed => (Self { held: None, ..self }, Effect::Nothing),
         }
     }
@@ -212,23 +213,10 @@ impl<V: Clone + Lasting> Slot<V> {
         (Self { state: State::BackOff { until, failure }, failures, ..self }, effect)
     }
 
-    /// What served for a while is replaced at once; what was never accepted is not
-    /// asked for without end.
-    fn rejected(self, flight: Flight, now: Now) -> Self {
-        let Some(held) = self.held.as_ref().filter(|held| held.flight == flight) else {
-            return self;
-        };
-        let is_young = held.since.until(now.steady) < YOUNG;
-        let rejections = if is_young { self.rejections.saturating_add(1) } else { 0 };
-        let state = match self.state {
-            State::Idle if rejections > FORGIVEN => {
-                let failure = Failure::Rejected;
-                let pause = failure.pause(rejections.saturating_sub(FORGIVEN), now.jitter);
-                State::BackOff { until: now.steady.after(pause), failure }
-            }
-            state => state,
-        };
-        Self { held: None, state, rejections, ..self }
+    fn rejected(self, flight: Flight, now: Steady) -> Self {
+        let can_be = |held: &Held<V>| held.flight == flight && held.can_be_rejected(now);
+        let held = self.held.filter(|held| !can_be(held));
+        Self { held, ..self }
     }
 }
 
@@ -348,24 +336,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_rejected_is_replaced_at_once_but_not_without_end() {
+    fn what_is_rejected_is_replaced_at_once_but_not_when_it_is_new() {
         let mut story = Story::default();
         story.needed(0);
         story.got(0);
-        story.rejected(100);
-        assert!(!story.serves(100));
-        for at in [100, 101, 102] {
-            assert_eq!(story.needed(at), "ask");
-            story.got(at);
-            story.rejected(at + 1);
-        }
-        assert_eq!([story.needed(103), story.needed(104)], ["rejected until 104", "ask"]);
-        story.got(104);
-        story.rejected(105);
-        assert_eq!([story.needed(106), story.needed(107)], ["rejected until 107", "ask"]);
-        story.got(107);
-        story.rejected(117);
-        assert_eq!(story.needed(117), "ask");
+        story.rejected(10);
+        assert!(!story.serves(10));
+        assert_eq!(story.needed(10), "ask");
+        story.got(10);
+        story.rejected(19);
+        assert_eq!(story.needed(19), "have that of 10");
+        story.rejected(20);
+        assert_eq!(story.needed(20), "ask");
     }
 
     #[test]

@@ -117,12 +117,12 @@ impl Tokens {
     }
 
     /// Takes a token out of service that the apiserver did not accept, if it is
-    /// still the one in service.
-    pub(crate) fn reject(&mut self, account: &Account, flight: Flight) {
-        if let Some(entry) = self.entries.get_mut(account) {
-            entry.cached.reject(flight);
-            entry.wanted = true;
-        }
+    /// still the one in service. Whether there is, or will be, another.
+    pub(crate) fn reject(&mut self, account: &Account, flight: Flight, now: Steady) -> bool {
+        let Some(entry) = self.entries.get_mut(account) else { return true };
+        let another = entry.cached.reject(flight, now);
+        entry.wanted = another;
+        another
     }
 }
 

@@ -76,13 +76,28 @@ impl Waiting {
         self.requests.len()
     }
 
-    /// Takes out the requests whose wait is over, each with what to do with it.
-    pub(crate) fn resume(&mut self, tokens: &mut Tokens, now: Steady) -> Vec<(u32, Resumed)> {
+    /// Takes out the requests whose wait is over, each with what to do with it; of
+    /// those to be sent once more, as many as there is room for.
+    pub(crate) fn resume(
+        &mut self,
+        tokens: &mut Tokens,
+        mut room: usize,
+        now: Steady,
+    ) -> Vec<(u32, Resumed)> {
         let mut done = Vec::new();
         let mut still = Vec::new();
         for Request { stream, deadline, waiter } in self.requests.drain(..) {
-            match waiter.resume(tokens, now) {
-                Ok(resumed) => done.push((stream, resumed)),
+            let resumed = match waiter {
+                Waiter::Again(_) if room == 0 => Err(waiter),
+                Waiter::Again(_) | Waiter::First(_) => waiter.resume(tokens, now),
+            };
+            match resumed {
+                Ok(resumed) => {
+                    if matches!(resumed, Resumed::Resend(_)) {
+                        room = room.saturating_sub(1);
+                    }
+                    done.push((stream, resumed));
+                }
                 Err(waiter) if now < deadline => {
                     still.push(Request { stream, deadline, waiter });
                 }
@@ -148,8 +163,10 @@ mod tests {
         let (mut waiting, mut tokens) = (Waiting::default(), Tokens::default());
         push(&mut waiting, 7).unwrap();
         let end = NOW.after(WAIT);
-        assert!(waiting.resume(&mut tokens, end.before(Duration::from_millis(1))).is_empty());
-        let done = waiting.resume(&mut tokens, end);
+        assert!(
+            waiting.resume(&mut tokens, 1, end.before(Duration::from_millis(1))).is_empty()
+        );
+        let done = waiting.resume(&mut tokens, 1, end);
         let [(7, Resumed::Verdict(Verdict::Refuse(refused)))] = &done[..] else { panic!() };
         assert!(refused.refusal.to_string().ends_with("came in time: try again"));
         assert_eq!(waiting.len(), 0);

@@ -12,6 +12,7 @@ use crate::token;
 use crate::token::keys::{DISCOVERY_PATH, KEYS_PATH};
 use crate::token::lifecycle::{CALL_TIMEOUT, Flight};
 use crate::token::tokens::Wanted;
+use crate::upstream::AUTHORITY;
 
 /// As long as the route of envoy/bootstrap.yaml lets a request take.
 const RESEND_TIMEOUT: Duration = Duration::from_secs(65);
@@ -112,7 +113,7 @@ impl Call {
         let headers = alloc::vec![
             (":method", method.to_string()),
             (":path", path),
-            (":authority", "kubernetes.default.svc".to_string()),
+            (":authority", AUTHORITY.to_string()),
             ("accept", accept.to_string()),
             ("user-agent", concat!("keyhole/", env!("CARGO_PKG_VERSION")).to_string()),
         ];

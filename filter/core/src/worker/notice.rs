@@ -6,7 +6,7 @@ use core::fmt;
 use super::identity::Identity;
 use crate::policy::account::Account;
 use crate::token::Token;
-use crate::token::failure::Failure;
+use crate::token::failure::{Failure, one_line};
 use crate::token::keys::Keys;
 
 #[derive(Clone, Debug)]
@@ -26,9 +26,10 @@ pub enum Severity {
 impl Notice {
     pub(crate) fn identity(result: &Result<Identity, Failure>) -> Self {
         match result {
-            Ok(Identity { username }) => {
-                Self::info(&format_args!("the apiserver knows this gateway as {username}"))
-            }
+            Ok(Identity { username }) => Self::info(&format_args!(
+                "the apiserver knows this gateway as {}",
+                one_line(username)
+            )),
             Err(failure) => Self::warning(&format_args!(
                 "the apiserver does not know this gateway: {failure}"
             )),

@@ -32,8 +32,10 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     pub(crate) fn new(policy: Policy, now: Now) -> Self {
+        let mut worker = Worker::default();
+        worker.sweep.policy_loaded(&policy);
         Self {
-            worker: Worker::default(),
+            worker,
             policy,
             memory: Unshared::default(),
             now,
@@ -149,11 +151,13 @@ fn watch() -> Option<Original> {
     Some(Original { headers: headers.to_vec(), body: Vec::new() })
 }
 
-/// Sends a list request, which the apiserver then does not accept.
+/// Sends a list request, which the apiserver then does not accept, though it has for
+/// a while.
 fn rejected(gateway: &mut Gateway, original: Option<Original>) -> Option<Verdict<'static>> {
     let headers = list();
     let Verdict::Forward(forward) = gateway.judge(&headers, Body::Empty) else { panic!() };
     let sent = forward.sent().clone();
+    gateway.now = at(1010);
     let Gateway { worker, policy, now, .. } = gateway;
     worker.unauthorized(policy, 7, &sent, original, *now)
 }
@@ -254,8 +258,7 @@ fn a_second_401_is_the_gateways_fault_not_the_clients() {
     let call = gateway.resent.pop().unwrap();
     gateway.answer(call.purpose, &answer("401", b"{}"));
     let (_, verdict) = gateway.verdicts.pop().unwrap();
-    let sentence =
-        "503 the apiserver did not accept the token of the ServiceAccount d/reader: try again";
+    let sentence = "503 the apiserver answered 401 to the token of the ServiceAccount d/reader: try again; if it stays so, look at what stands behind this resource, and at the client's `audiences`";
     assert_eq!(told(&verdict), sentence);
     assert!(gateway.resent.is_empty());
 }
@@ -264,7 +267,7 @@ fn a_second_401_is_the_gateways_fault_not_the_clients() {
 fn what_cannot_be_sent_again_is_refused() {
     for original in [None, watch()] {
         let verdict = rejected(&mut gateway(), original).unwrap();
-        assert!(told(&verdict).starts_with("503 the apiserver did not accept"), "{verdict:?}");
+        assert!(told(&verdict).starts_with("503 the apiserver answered 401"), "{verdict:?}");
     }
 }
 
@@ -300,7 +303,7 @@ fn a_second_attempt_that_is_cancelled_without_a_word_is_answered() {
     let mut gateway = gateway();
     rejected(&mut gateway, original(PODS));
     gateway.tick();
-    gateway.now = at(1066);
+    gateway.now = at(1076);
     gateway.tick();
     let (stream, verdict) = gateway.verdicts.pop().unwrap();
     assert_eq!((stream, told(&verdict).starts_with("504")), (7, true));
@@ -424,4 +427,111 @@ fn one_worker_takes_away_what_nobody_renews_and_tells_when_the_first_token_ends(
     assert_eq!(gauge(1002, earliest), Some(metrics::Change::Set(523)));
     assert_eq!(gauge(1510, earliest), Some(metrics::Change::Set(15)));
     assert_eq!(gauge(1511, held), Some(metrics::Change::Set(0)));
+}
+
+#[test]
+fn what_answers_401_for_reasons_of_its_own_costs_the_others_nothing() {
+    let mut gateway = gateway();
+    assert!(rejected(&mut gateway, original(PODS)).is_none());
+    gateway.tick();
+    let call = gateway.resent.pop().unwrap();
+    gateway.answer(call.purpose, &answer("401", b"{}"));
+    for second in [1010, 1012, 1019] {
+        gateway.now = at(second);
+        let headers = list();
+        let Verdict::Forward(forward) = gateway.judge(&headers, Body::Empty) else { panic!() };
+        let sent = forward.sent().clone();
+        let Gateway { worker, policy, now, .. } = &mut gateway;
+        let verdict = worker.unauthorized(policy, 9, &sent, original(PODS), *now).unwrap();
+        assert!(told(&verdict).starts_with("503"), "{verdict:?}");
+    }
+    assert_eq!(gateway.asked, 2);
+}
+
+#[test]
+fn only_so_many_are_sent_again_at_once() {
+    let mut gateway = gateway();
+    let headers = list();
+    let Verdict::Forward(forward) = gateway.judge(&headers, Body::Empty) else { panic!() };
+    let sent = forward.sent().clone();
+    gateway.now = at(1010);
+    for stream in 0..20 {
+        let Gateway { worker, policy, now, .. } = &mut gateway;
+        assert!(worker.unauthorized(policy, stream, &sent, original(PODS), *now).is_none());
+    }
+    gateway.tick();
+    assert_eq!(gateway.resent.len(), MOST_RESENT);
+    let mut answered = 0;
+    while let Some(call) = gateway.resent.pop() {
+        gateway.answer(call.purpose, &answer("200", b"{}"));
+        answered += 1;
+    }
+    assert_eq!((answered, gateway.verdicts.len()), (20, 20));
+}
+
+#[test]
+fn an_idle_token_serves_on_though_it_is_taken_from_the_others() {
+    let mut gateway = gateway();
+    gateway.judge(&list(), Body::Empty);
+    gateway.now = at(1512);
+    gateway.tick();
+    gateway.token = Answer::None;
+    gateway.now = at(1513);
+    for asked in [1, 2] {
+        assert_eq!(told(&gateway.judge(&list(), Body::Empty)), "allowed");
+        assert_eq!(gateway.asked, asked);
+        gateway.tick();
+    }
+}
+
+#[test]
+fn tokens_of_accounts_that_left_the_policy_are_taken_away() {
+    let mut gateway = gateway();
+    gateway.judge(&list(), Body::Empty);
+    gateway.tick();
+    let key = gateway.policy.accounts()[0].shared_key();
+    let held = |gateway: &Gateway| {
+        String::from_utf8(gateway.memory.get(&key).unwrap().value).unwrap().contains("secret")
+    };
+    gateway.now = at(1002);
+    gateway.tick();
+    assert!(held(&gateway));
+    let nobody = load_policy("{apiVersion: keyhole/v1, kind: Policy, clients: []}").unwrap();
+    gateway.worker.policy_loaded(&nobody, gateway.now);
+    gateway.policy = nobody.policy;
+    gateway.now = at(1004);
+    gateway.tick();
+    assert!(!held(&gateway));
+}
+
+#[test]
+fn many_accounts_are_warmed_up_without_a_flood() {
+    let clients: Vec<String> = (0..100).map(|n| {
+        let digest = KeyDigest::of(&[n]).to_hex();
+        format!("{{name: c{n}, keys: [{{sha256: \"{digest}\"}}], serviceAccount: {{namespace: d, name: a{n}}}, roles: []}}")
+    }).collect();
+    let text = format!(
+        "{{apiVersion: keyhole/v1, kind: Policy, gateway: {{tokenVerification: claimsOnly, warmUp: true}}, clients: [{}]}}",
+        clients.join(", ")
+    );
+    let loaded = load_policy(&text).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let (mut worker, memory) = (Worker::default(), Unshared::default());
+    let calls = |effects: Vec<Effect>| {
+        let call = |effect| match effect {
+            Effect::Call(Call { purpose: purpose @ Purpose::Token(_), .. }) => Some(purpose),
+            _ => None,
+        };
+        effects.into_iter().filter_map(call).collect::<Vec<_>>()
+    };
+    let mut pending = calls(worker.tick(&loaded.policy, &memory, at(1000)));
+    assert_eq!(pending.len(), 16);
+    let mut asked = 0;
+    while let Some(purpose) = pending.pop() {
+        asked += 1;
+        let effects =
+            worker.answered(&loaded.policy, purpose, &Answer::None, &memory, at(1000));
+        pending.extend(calls(effects));
+        assert!(pending.len() <= 16);
+    }
+    assert_eq!(asked, 100);
 }
