@@ -14,8 +14,8 @@ use keyhole_core::{
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, MapType, MetricType, Status};
 
-/// The Envoy cluster of the routes, for a request that is sent once more.
-const CLIENTS_CLUSTER: &str = "kube-apiserver";
+/// The Envoy cluster for requests that are sent once more.
+const CLIENTS_CLUSTER: &str = "kube-apiserver-again";
 /// The Envoy cluster that adds the gateway's own credential to every request.
 const GATEWAY_CLUSTER: &str = "kube-apiserver-gateway";
 

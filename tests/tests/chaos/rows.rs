@@ -24,6 +24,8 @@ fn unauthorized(world: &mut World) {
         world.faults.set(Kind::Clients, Fault::Revoked);
         sleep(Duration::from_secs(4));
     });
+    // A token is not replaced before it is 10 s old.
+    sleep(Duration::from_secs(7));
     // The second try may meet the next 401.
     world.row("apiserver: 401 for 3 requests", Warm::Refusals, 3, |world| {
         world.faults.set(Kind::Clients, Fault::Unauthorized(3));
