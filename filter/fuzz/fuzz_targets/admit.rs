@@ -35,11 +35,8 @@ const ALLOWED: [&str; 12] = [
     "x-forwarded-proto",
     "x-request-id",
 ];
-const NOW: Now = Now {
-    wall: UnixTime::from_secs(1000),
-    steady: Steady::from_millis(1_000_000),
-    jitter: 0,
-};
+const NOW: Now =
+    Now { wall: UnixTime::from_secs(1000), steady: Steady::from_millis(1_000_000), jitter: 0 };
 /// `{"sub":"system:serviceaccount:d:a","aud":["api"],"iat":1000,"nbf":1000,"exp":1600}`
 const TOKEN: &[u8] = br#"{"spec":{"audiences":["api"]},"status":{"token":"h.eyJzdWIiOiJzeXN0ZW06c2VydmljZWFjY291bnQ6ZDphIiwiYXVkIjpbImFwaSJdLCJpYXQiOjEwMDAsIm5iZiI6MTAwMCwiZXhwIjoxNjAwfQ.s"}}"#;
 
