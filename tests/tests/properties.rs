@@ -1,6 +1,8 @@
 //! What holds for any policy and any request.
 
-use keyhole_core::{Body, Header, Policy, Request, Verdict, load_policy};
+use keyhole_core::{
+    Attempt, Body, Header, Policy, Request, Verdict, explain, list_policy, load_policy,
+};
 use keyhole_tests::sample::Gateway;
 use keyhole_tests::{discovery, generate};
 use proptest::prelude::*;
@@ -46,19 +48,23 @@ fn hostile_name() -> impl Strategy<Value = String> {
 
 /// A policy of one client with these roles, each a list of rules.
 fn policy(roles: &[Vec<String>]) -> Policy {
+    let text = policy_text(roles);
+    load_policy(&text).unwrap_or_else(|problems| panic!("{text}: {problems:?}")).policy
+}
+
+fn policy_text(roles: &[Vec<String>]) -> String {
     let names: Vec<String> = (0..roles.len()).map(|n| format!("r{n}")).collect();
     let defined: Vec<String> = roles
         .iter()
         .zip(&names)
         .map(|(rules, name)| format!("{{name: {name}, rules: [{}]}}", rules.join(", ")))
         .collect();
-    let text = format!(
+    format!(
         "{{apiVersion: keyhole/v1, kind: Policy, gateway: {{tokenVerification: claimsOnly}}, clients: [{{name: c, keys: [{{sha256: {DIGEST}}}], \
          serviceAccount: {{namespace: d, name: a}}, roles: [{}]}}], roles: [{}]}}",
         names.join(", "),
         defined.join(", ")
-    );
-    load_policy(&text).unwrap_or_else(|problems| panic!("{text}: {problems:?}")).policy
+    )
 }
 
 fn allows(policy: &Policy, (method, target): &(String, String)) -> bool {
@@ -147,6 +153,34 @@ proptest! {
     #[test]
     fn nothing_is_allowed_without_a_rule(request in request()) {
         prop_assert!(!allows(&policy(&[]), &request));
+    }
+
+    #[test]
+    fn an_explanation_agrees_with_the_decision(rules in rules(), request in request()) {
+        let listing = list_policy(&policy_text(std::slice::from_ref(&rules))).unwrap();
+        let (policy, (method, target)) = (&listing.loaded.policy, &request);
+        let client = &policy.clients()[0];
+        let attempt = Attempt { method, target, content_type: None };
+        let explanation = explain(&listing, client, &attempt);
+        let read = Request::parse(method.as_bytes(), target.as_bytes()).unwrap();
+        let allowed = allows(policy, &request);
+        prop_assert_eq!(explanation.judged.is_ok(), allowed && read.target().is_ok());
+        // Each rule for itself differs in nothing exactly if it allows it.
+        for rule in listing.roles.iter().flat_map(|role| &role.rules) {
+            let differs_in_nothing = rule.differing(&read.attributes).is_some_and(|d| d.is_empty());
+            prop_assert_eq!(rule.allows(&read.attributes), differs_in_nothing, "{}", rule.text);
+        }
+        for need in &explanation.needs {
+            prop_assert_eq!(!need.allowed_by.is_empty(), allowed);
+        }
+        // With the rule that it names, and only with that one more, it is allowed.
+        if let Some(rule) = explanation.remedy {
+            prop_assert!(!allowed);
+            let more: Vec<String> = rules.into_iter().chain([rule.to_string()]).collect();
+            prop_assert!(allows(&self::policy(&[more]), &request), "{}", rule);
+        } else {
+            prop_assert!(allowed || explanation.needs.is_empty());
+        }
     }
 
     #[test]

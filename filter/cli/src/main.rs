@@ -24,7 +24,7 @@ enum Command {
     /// Make API keys.
     #[command(subcommand)]
     Key(key::Command),
-    /// Check policies, and render them for Envoy.
+    /// Check, explain and test policies, and render them for Envoy.
     #[command(subcommand)]
     Policy(policy::Command),
     /// Print the Kubernetes permissions that a policy needs.
@@ -34,6 +34,7 @@ enum Command {
 
 /// What a command came to.
 enum Outcome {
+    Denied,
     Done,
     Problems,
 }
@@ -46,7 +47,7 @@ fn main() -> ExitCode {
     };
     match outcome {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
-        Ok(Outcome::Problems) => ExitCode::from(1),
+        Ok(Outcome::Denied | Outcome::Problems) => ExitCode::from(1),
         Err(error) => {
             eprintln!("keyhole: {error:#}");
             ExitCode::from(2)

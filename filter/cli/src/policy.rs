@@ -1,11 +1,13 @@
 //! `keyhole policy`.
 
+mod explain;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Subcommand;
-use keyhole_core::{Loaded, Problem, load_policy};
+use keyhole_core::{Client, Listing, Loaded, Policy, Problem, list_policy, load_policy};
 
 use crate::Outcome;
 
@@ -21,6 +23,17 @@ pub(crate) enum Command {
         /// The policy document: YAML or JSON.
         file: PathBuf,
     },
+    /// Say whether a policy allows a request, and why.
+    ///
+    /// Prints how the request is read, and the rules that allow it; or else the
+    /// nearest rule, in what it differs, and the smallest rule that would allow it.
+    ///
+    ///   keyhole policy explain policy.yaml --client sql-prod-01 -- GET /api/v1/nodes
+    #[command(
+        verbatim_doc_comment,
+        after_help = "Exit codes: 0 allowed, 1 denied or refused, 2 the command could not run."
+    )]
+    Explain(explain::Arguments),
     /// Print the Envoy resource (file ECDS) that carries a policy.
     ///
     /// The output belongs into the folder that Envoy watches, as `ecds.yaml`:
@@ -37,6 +50,7 @@ pub(crate) enum Command {
 pub(crate) fn run(command: Command) -> anyhow::Result<Outcome> {
     match command {
         Command::Check { file } => check(&file),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Render { file, unchecked } => render(&file, unchecked),
     }
 }
@@ -72,6 +86,27 @@ fn render(file: &Path, unchecked: bool) -> anyhow::Result<Outcome> {
 pub(crate) fn read(file: &Path) -> anyhow::Result<String> {
     let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     String::from_utf8(bytes).with_context(|| format!("{} is not UTF-8", file.display()))
+}
+
+/// The policy in a file, for commands that cannot do without one.
+fn listing(file: &Path) -> anyhow::Result<Listing> {
+    list_policy(&read(file)?).map_err(|problems| {
+        report(file, &problems);
+        anyhow::anyhow!("{} is not a valid policy", file.display())
+    })
+}
+
+fn client<'p>(policy: &'p Policy, name: &str) -> anyhow::Result<&'p Client> {
+    policy.client(name).ok_or_else(|| {
+        let names: Vec<&str> = policy.clients().iter().map(|client| &**client.name()).collect();
+        match names.is_empty() {
+            true => anyhow::anyhow!("no client `{name}` is in the policy: it has none"),
+            false => {
+                let names = names.join("`, `");
+                anyhow::anyhow!("no client `{name}` is in the policy: write one of `{names}`")
+            }
+        }
+    })
 }
 
 pub(crate) fn report(file: &Path, problems: &[Problem]) {

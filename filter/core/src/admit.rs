@@ -117,7 +117,7 @@ fn judge<'a, 'p>(
     authorize(policy, client, &head, &request)
 }
 
-fn authorize<'a, 'p>(
+pub(crate) fn authorize<'a, 'p>(
     policy: &Policy,
     client: &'p Client,
     head: &Head<'a>,

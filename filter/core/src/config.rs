@@ -3,10 +3,12 @@
 mod compile;
 mod decode;
 mod document;
+pub(crate) mod listing;
 mod problem;
 mod resource;
 mod rule;
 mod syntax;
+pub(crate) mod text;
 mod written;
 
 use alloc::string::String;

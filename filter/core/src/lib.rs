@@ -29,6 +29,7 @@ extern crate alloc;
 mod admit;
 mod answer;
 mod config;
+mod explain;
 mod policy;
 mod refusal;
 mod reply;
@@ -42,9 +43,15 @@ mod worker;
 
 pub use admit::{Forward, Sent, Subject, Verdict};
 pub use answer::{Answer, MAX_ANSWER_BYTES};
+pub use config::listing::{
+    ListedClient, ListedKey, ListedRole, ListedRule, Listing, list_policy,
+};
+pub use config::text::{RuleScope, RuleText};
 pub use config::{Loaded, Problem, Revision, load_plugin_config, load_policy};
+pub use explain::{Attempt, Explanation, Miss, Need, RuleAt, explain, judge};
 pub use policy::account::Account;
 pub use policy::key::{KEY_PREFIX, KeyDigest, KeyInUrl, format_key};
+pub use policy::rules::near::Dimension;
 pub use policy::{Client, KeyRefused, NoRule, Permit, Policy};
 pub use refusal::{Forbidden, Refusal, Refused};
 pub use reply::Reply;

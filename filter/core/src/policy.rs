@@ -123,6 +123,11 @@ impl Policy {
         &self.clients
     }
 
+    /// The client of this name; looks at all of them.
+    pub fn client(&self, name: &str) -> Option<&Client> {
+        self.clients.iter().find(|client| *client.name == *name)
+    }
+
     /// The accounts of all clients, each once.
     pub fn accounts(&self) -> &[Arc<Account>] {
         &self.accounts

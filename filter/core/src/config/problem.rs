@@ -74,7 +74,7 @@ impl<'p> At<'p> {
     }
 
     /// The node at this place, or the nearest one above it that exists.
-    fn locate<'n>(&self, root: &'n Node) -> &'n Node {
+    pub(super) fn locate<'n>(&self, root: &'n Node) -> &'n Node {
         let Some(parent) = self.parent.map(|parent| parent.locate(root)) else { return root };
         match (&parent.value, self.step) {
             (_, Step::Field(name)) => parent.entry(name).map_or(parent, |entry| &entry.node),

@@ -7,6 +7,8 @@
 //! (Srinivasan, Suri, Varghese: "Packet Classification using Tuple Space
 //! Search", SIGCOMM 1999): its cost does not depend on the number of rules.
 
+pub(crate) mod near;
+
 use hashbrown::HashMap;
 
 use crate::policy::names::{NameId, Names};

@@ -1,0 +1,150 @@
+//! A rule as it is written, for those who show or write rules.
+
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::written::{List, Rule};
+
+/// The words of a valid rule. `Display` writes them on one line of YAML.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum RuleText {
+    NonResource {
+        urls: Vec<String>,
+        verbs: Vec<String>,
+    },
+    Resource {
+        scope: RuleScope,
+        groups: Vec<String>,
+        resources: Vec<String>,
+        names: Option<Vec<String>>,
+        verbs: Vec<String>,
+    },
+}
+
+/// Where a resource rule holds.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum RuleScope {
+    Cluster,
+    Namespaces(Vec<String>),
+}
+
+/// A list in YAML's flow style.
+struct Flow<'a>(&'a [String]);
+
+/// Text as a YAML scalar: quoted where some reader could take it for something else.
+struct Scalar<'a>(&'a str);
+
+// === impl RuleText ===
+
+impl RuleText {
+    /// The words of a rule that has been compiled without a problem.
+    pub(super) fn of(rule: &Rule) -> Self {
+        let Rule {
+            namespaces,
+            cluster_scope: _,
+            api_groups,
+            resources,
+            resource_names,
+            non_resource_urls,
+            verbs,
+        } = rule;
+        let verbs = words(verbs.as_ref());
+        if non_resource_urls.is_some() {
+            return Self::NonResource { urls: words(non_resource_urls.as_ref()), verbs };
+        }
+        let scope = match namespaces {
+            Some(_) => RuleScope::Namespaces(words(namespaces.as_ref())),
+            None => RuleScope::Cluster,
+        };
+        let groups = words(api_groups.as_ref());
+        let resources = words(resources.as_ref());
+        let names = resource_names.as_ref().map(|names| words(Some(names)));
+        Self::Resource { scope, groups, resources, names, verbs }
+    }
+
+    pub fn verbs(&self) -> &[String] {
+        match self {
+            Self::NonResource { verbs, .. } | Self::Resource { verbs, .. } => verbs,
+        }
+    }
+}
+
+fn words(list: Option<&List<String>>) -> Vec<String> {
+    list.into_iter().flat_map(List::iter).map(|(_, word)| word.to_owned()).collect()
+}
+
+impl fmt::Display for RuleText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NonResource { urls, verbs } => {
+                write!(f, "{{nonResourceURLs: {}, verbs: {}}}", Flow(urls), Flow(verbs))
+            }
+            Self::Resource { scope, groups, resources, names, verbs } => {
+                match scope {
+                    RuleScope::Cluster => f.write_str("{clusterScope: true")?,
+                    RuleScope::Namespaces(list) => write!(f, "{{namespaces: {}", Flow(list))?,
+                }
+                write!(f, ", apiGroups: {}, resources: {}", Flow(groups), Flow(resources))?;
+                if let Some(names) = names {
+                    write!(f, ", resourceNames: {}", Flow(names))?;
+                }
+                write!(f, ", verbs: {}}}", Flow(verbs))
+            }
+        }
+    }
+}
+
+// === impl Flow ===
+
+impl fmt::Display for Flow<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[")?;
+        for (index, word) in self.0.iter().enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            write!(f, "{comma}{}", Scalar(word))?;
+        }
+        f.write_str("]")
+    }
+}
+
+// === impl Scalar ===
+
+impl fmt::Display for Scalar<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(text) = self;
+        match is_plain(text) {
+            true => f.write_str(text),
+            false => write!(f, "{text:?}"),
+        }
+    }
+}
+
+/// Whether every YAML reader takes this for text, also where `[`, `{`, `,` mean
+/// something.
+fn is_plain(text: &str) -> bool {
+    let word =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'/');
+    text.starts_with(|c: char| c.is_ascii_lowercase() || c == '/')
+        && text.bytes().all(word)
+        && !["null", "true", "false", "yes", "no", "on", "off", "y", "n"].contains(&text)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::listing::ListedRule;
+    use alloc::string::ToString;
+
+    #[test]
+    fn a_rule_is_written_as_it_was_read() {
+        for line in [
+            r#"{namespaces: [default, "*"], apiGroups: ["", apps], resources: [pods, pods/log], verbs: [get, watch]}"#,
+            r#"{namespaces: ["7", "null"], apiGroups: ["*"], resources: ["*"], resourceNames: [a.b, "a:b", "A-1"], verbs: [get]}"#,
+            r#"{clusterScope: true, apiGroups: [""], resources: [nodes], verbs: [list]}"#,
+            r#"{nonResourceURLs: [/version, "/healthz/*"], verbs: [get]}"#,
+        ] {
+            assert_eq!(ListedRule::read(line).unwrap().text.to_string(), line);
+        }
+    }
+}
