@@ -36,6 +36,7 @@ enum Command {
 enum Outcome {
     Denied,
     Done,
+    Failed,
     Problems,
 }
 
@@ -47,7 +48,7 @@ fn main() -> ExitCode {
     };
     match outcome {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
-        Ok(Outcome::Denied | Outcome::Problems) => ExitCode::from(1),
+        Ok(Outcome::Denied | Outcome::Failed | Outcome::Problems) => ExitCode::from(1),
         Err(error) => {
             eprintln!("keyhole: {error:#}");
             ExitCode::from(2)

@@ -1,6 +1,8 @@
 //! `keyhole policy`.
 
 mod explain;
+mod junit;
+mod test;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -45,6 +47,24 @@ pub(crate) enum Command {
         #[arg(long)]
         unchecked: bool,
     },
+    /// Judge requests by a policy, and compare with what is expected.
+    ///
+    /// The tests are a YAML list; `name` and `contentType` may be left out:
+    ///
+    ///   - name: reports never delete
+    ///     client: sql-report
+    ///     request: DELETE /api/v1/namespaces/shop/pods/web-0
+    ///     expect: deny
+    ///   - {client: sql-report, request: GET /version, expect: allow}
+    ///
+    /// `expect` is `allow`, `deny` (the rules do not allow it: a 403), or the code of
+    /// another refusal: 400, 405 or 415. A test that expects `deny` thus fails when its
+    /// path is misspelled.
+    #[command(
+        verbatim_doc_comment,
+        after_help = "Exit codes: 0 all passed, 1 one failed, 2 the command could not run."
+    )]
+    Test(test::Arguments),
 }
 
 pub(crate) fn run(command: Command) -> anyhow::Result<Outcome> {
@@ -52,6 +72,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Check { file } => check(&file),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Render { file, unchecked } => render(&file, unchecked),
+        Command::Test(arguments) => test::run(&arguments),
     }
 }
 

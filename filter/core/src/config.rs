@@ -7,6 +7,7 @@ pub(crate) mod listing;
 mod problem;
 mod resource;
 mod rule;
+pub(crate) mod suite;
 mod syntax;
 pub(crate) mod text;
 mod written;
