@@ -1,5 +1,6 @@
 //! `keyhole`: what a platform engineer runs beside the gateway.
 
+mod clock;
 mod key;
 mod policy;
 mod rbac;

@@ -1,15 +1,17 @@
 //! `keyhole policy`.
 
+mod check;
 mod explain;
 mod junit;
 mod test;
+mod warnings;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Subcommand;
-use keyhole_core::{Client, Listing, Loaded, Policy, Problem, list_policy, load_policy};
+use keyhole_core::{Client, Listing, Policy, Problem, list_policy, load_policy};
 
 use crate::Outcome;
 
@@ -20,11 +22,15 @@ const INDENT: &str = "            ";
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Say all that is wrong with a policy, with line and field.
-    Check {
-        /// The policy document: YAML or JSON.
-        file: PathBuf,
-    },
+    /// Say all that is wrong with a policy, with line and field, and warn of what is
+    /// dangerous.
+    ///
+    /// Warnings are for stars in rules; for secrets, tokens, RBAC, nodes and webhooks;
+    /// for keys without an end, with one more than a year away, or in the past.
+    #[command(
+        after_help = "Exit codes: 0 valid, 1 the policy has problems (or warnings, with --deny-warnings), 2 the command could not run."
+    )]
+    Check(check::Arguments),
     /// Say whether a policy allows a request, and why.
     ///
     /// Prints how the request is read, and the rules that allow it; or else the
@@ -69,25 +75,10 @@ pub(crate) enum Command {
 
 pub(crate) fn run(command: Command) -> anyhow::Result<Outcome> {
     match command {
-        Command::Check { file } => check(&file),
+        Command::Check(arguments) => check::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Render { file, unchecked } => render(&file, unchecked),
         Command::Test(arguments) => test::run(&arguments),
-    }
-}
-
-fn check(file: &Path) -> anyhow::Result<Outcome> {
-    match load_policy(&read(file)?) {
-        Ok(Loaded { policy, revision }) => {
-            let (clients, roles) = (policy.clients().len(), policy.role_count());
-            let file = file.display();
-            println!("{file}: valid: revision {revision}, clients {clients}, roles {roles}");
-            Ok(Outcome::Done)
-        }
-        Err(problems) => {
-            report(file, &problems);
-            Ok(Outcome::Problems)
-        }
     }
 }
 
@@ -131,17 +122,23 @@ fn client<'p>(policy: &'p Policy, name: &str) -> anyhow::Result<&'p Client> {
 }
 
 pub(crate) fn report(file: &Path, problems: &[Problem]) {
-    for Problem { line, field, message } in problems {
-        let field = if field.is_empty() { String::new() } else { format!("{field}: ") };
-        eprintln!("{}:{line}: {field}{message}", file.display());
+    for problem in problems {
+        eprintln!("{}", placed(file, "", problem));
     }
-    eprintln!("{}: {} to mend", file.display(), count(problems.len()));
+    eprintln!("{}: {} to mend", file.display(), count(problems.len(), "problem"));
 }
 
-fn count(problems: usize) -> String {
-    match problems {
-        1 => "1 problem".to_owned(),
-        n => format!("{n} problems"),
+/// A problem as compilers write it, with a word before the message.
+fn placed(file: &Path, word: &str, problem: &Problem) -> String {
+    let Problem { line, field, message } = problem;
+    let field = if field.is_empty() { String::new() } else { format!("{field}: ") };
+    format!("{}:{line}: {word}{field}{message}", file.display())
+}
+
+fn count(number: usize, thing: &str) -> String {
+    match number {
+        1 => format!("1 {thing}"),
+        n => format!("{n} {thing}s"),
     }
 }
 

@@ -1,0 +1,124 @@
+//! What a valid policy allows, but a reader should know of.
+
+use keyhole_core::{ListedKey, ListedRule, Listing, Problem, RuleScope, RuleText, UnixTime};
+
+/// Rights over these are, or lead to, rights over much else.
+struct Danger {
+    group: &'static str,
+    resource: &'static str,
+    verbs: &'static [&'static str],
+    why: &'static str,
+}
+
+const RBAC: &str = "rbac.authorization.k8s.io";
+const ADMISSION: &str = "admissionregistration.k8s.io";
+const WRITE: &[&str] = &["create", "update", "patch"];
+const CHANGE: &[&str] = &["create", "update", "patch", "delete", "deletecollection"];
+const ANY: &[&str] =
+    &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+const GRANTS: &str = "who writes these can give rights to others and to itself";
+const WEBHOOKS: &str =
+    "who changes these can read, change and block what others send to the apiserver";
+
+#[rustfmt::skip]
+const DANGERS: &[Danger] = &[
+    Danger { group: "", resource: "secrets", verbs: ANY, why: "secrets hold passwords and tokens, and one can be made that holds a ServiceAccount's token: name the few that are needed in `resourceNames`, with `get`" },
+    Danger { group: "", resource: "serviceaccounts/token", verbs: &["create"], why: "this makes tokens of other ServiceAccounts" },
+    Danger { group: "", resource: "nodes", verbs: CHANGE, why: "this decides where all workloads run" },
+    Danger { group: "", resource: "nodes/status", verbs: WRITE, why: "this decides where all workloads run" },
+    Danger { group: RBAC, resource: "roles", verbs: WRITE, why: GRANTS },
+    Danger { group: RBAC, resource: "rolebindings", verbs: WRITE, why: GRANTS },
+    Danger { group: RBAC, resource: "clusterroles", verbs: WRITE, why: GRANTS },
+    Danger { group: RBAC, resource: "clusterrolebindings", verbs: WRITE, why: GRANTS },
+    Danger { group: "certificates.k8s.io", resource: "certificatesigningrequests/approval", verbs: &["update", "patch"], why: "this signs client certificates for whoever asks" },
+    Danger { group: ADMISSION, resource: "mutatingwebhookconfigurations", verbs: CHANGE, why: WEBHOOKS },
+    Danger { group: ADMISSION, resource: "validatingwebhookconfigurations", verbs: CHANGE, why: WEBHOOKS },
+    Danger { group: "apiregistration.k8s.io", resource: "apiservices", verbs: CHANGE, why: WEBHOOKS },
+];
+
+/// With a leap day.
+const YEAR: u64 = 366 * 24 * 3600;
+
+/// All warnings, by line.
+pub(super) fn warnings(listing: &Listing, now: UnixTime) -> Vec<Problem> {
+    let keys = listing.clients.iter().flat_map(|client| &client.keys);
+    let rules = listing.roles.iter().flat_map(|role| &role.rules);
+    let mut warnings: Vec<Problem> =
+        keys.filter_map(|key| of_key(key, now)).chain(rules.flat_map(of_rule)).collect();
+    warnings.sort_by_key(|warning| warning.line);
+    warnings
+}
+
+fn of_key(key: &ListedKey, now: UnixTime) -> Option<Problem> {
+    let ListedKey { line, field, digest: _, not_before, not_after } = key;
+    let message = match not_after {
+        None => {
+            "is valid for ever: add `notAfter`, and replace the key before, by `keyhole key rotate`"
+        }
+        Some(end) if *end <= now => "has expired: remove it",
+        Some(end) if not_before.unwrap_or(now).until(*end).as_secs() > YEAR => {
+            "is valid for more than a year: let it end sooner, and replace it by `keyhole key rotate`"
+        }
+        Some(_) => return None,
+    };
+    Some(Problem { line: *line, field: field.clone(), message: message.to_owned() })
+}
+
+fn of_rule(rule: &ListedRule) -> Vec<Problem> {
+    let warning = |(field, message): (&str, String)| Problem {
+        line: rule.line,
+        field: format!("{}.{field}", rule.field),
+        message,
+    };
+    stars(&rule.text).into_iter().chain(dangers(&rule.text)).map(warning).collect()
+}
+
+fn stars(rule: &RuleText) -> Vec<(&'static str, String)> {
+    let star = |words: &[String]| words.iter().any(|word| word == "*");
+    let mut found = Vec::new();
+    if let RuleText::Resource { scope, resources, .. } = rule {
+        if let RuleScope::Namespaces(namespaces) = scope
+            && star(namespaces)
+        {
+            let message = "`*` holds in every namespace, kube-system among them: name those that are needed";
+            found.push(("namespaces", message.to_owned()));
+        }
+        if star(resources) {
+            let message =
+                "`*` covers every resource, secrets among them: name those that are needed";
+            found.push(("resources", message.to_owned()));
+        }
+    }
+    if star(rule.verbs()) {
+        let verbs = match rule {
+            RuleText::NonResource { .. } => "`post`, `put`, `patch` and `delete`, too",
+            RuleText::Resource { .. } => {
+                "all but `watch`, also for `delete` and `deletecollection`"
+            }
+        };
+        let message = format!("`*` stands for {verbs}: name those that are needed");
+        found.push(("verbs", message));
+    }
+    found
+}
+
+fn dangers(rule: &RuleText) -> Vec<(&'static str, String)> {
+    let RuleText::Resource { groups, resources, names, verbs, .. } = rule else {
+        return Vec::new();
+    };
+    let has = |words: &[String], word: &str| words.iter().any(|w| w == word);
+    let found = DANGERS.iter().filter(|danger| {
+        (has(groups, danger.group) || has(groups, "*"))
+            && has(resources, danger.resource)
+            && danger
+                .verbs
+                .iter()
+                .any(|verb| has(verbs, verb) || (has(verbs, "*") && *verb != "watch"))
+            && !(danger.resource == "secrets"
+                && names.is_some()
+                && verbs.iter().all(|verb| verb == "get"))
+    });
+    found
+        .map(|danger| ("resources", format!("`{}`: {}", danger.resource, danger.why)))
+        .collect()
+}
