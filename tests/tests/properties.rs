@@ -1,7 +1,9 @@
 //! What holds for any policy and any request.
 
 use keyhole_core::{
-    Attempt, Body, Header, Policy, Request, Verdict, explain, list_policy, load_policy,
+    Attempt, Attributes, Body, Header, PathTerm, Permission, Permissions, Policy, Request,
+    ResourceAttributes, ResourceTerm, Scope, Term, Verb, Verdict, explain, list_policy,
+    load_policy,
 };
 use keyhole_tests::sample::Gateway;
 use keyhole_tests::{discovery, generate};
@@ -129,6 +131,78 @@ fn request() -> impl Strategy<Value = (String, String)> {
         .prop_map(|(method, target)| (method.to_owned(), target.to_owned()))
 }
 
+/// What the first client of a policy may do.
+fn permissions(policy: &Policy) -> Permissions {
+    policy.permissions(&policy.clients()[0])
+}
+
+/// The one object that a request is about, as a permission.
+fn asked(attributes: &Attributes<'_>) -> Permission {
+    let term = |text: &str| Term::Is(text.to_owned());
+    match attributes {
+        Attributes::NonResource { path, .. } => {
+            Permission::Path(PathTerm::Exactly((*path).to_owned()))
+        }
+        Attributes::Resource(r) => Permission::Resource(ResourceTerm {
+            scope: match r.namespace {
+                "" => Scope::Cluster,
+                namespace => Scope::Namespace(namespace.to_owned()),
+            },
+            group: term(r.group),
+            resource: term(r.resource),
+            subresource: r.subresource.to_owned(),
+            name: term(&r.name),
+        }),
+    }
+}
+
+/// Whether one policy allows something of this permission that another does not:
+/// asked with names that are in neither, and for a namespace itself.
+fn has_witness(permission: &Permission, verb: Verb, yes: &Policy, no: &Policy) -> bool {
+    let allows = |policy: &Policy, attributes: &Attributes<'_>| {
+        policy.authorize(&policy.clients()[0], attributes).is_ok()
+    };
+    let term = |term: &Term, fresh: &str| match term {
+        Term::Any => fresh.to_owned(),
+        Term::Is(text) => text.clone(),
+    };
+    match permission {
+        Permission::Path(path) => {
+            let path = match path {
+                PathTerm::Below(path) => format!("{path}/fresh"),
+                PathTerm::Exactly(path) => path.clone(),
+            };
+            let attributes = Attributes::NonResource { path: &path, verb };
+            allows(yes, &attributes) && !allows(no, &attributes)
+        }
+        Permission::Resource(ResourceTerm { scope, group, resource, subresource, name }) => {
+            let namespaces = match scope {
+                Scope::AnyNamespace => vec!["fresh".to_owned(), term(name, "fresh")],
+                Scope::Cluster => vec![String::new()],
+                Scope::Namespace(namespace) => vec![namespace.clone()],
+            };
+            let (resource, groups) =
+                (term(resource, "fresh"), [term(group, "fresh.io"), term(group, "")]);
+            namespaces.iter().any(|namespace| {
+                groups.iter().any(|group| {
+                    [term(name, "other"), term(name, namespace)].into_iter().any(|name| {
+                        let attributes = Attributes::Resource(ResourceAttributes {
+                            verb,
+                            group,
+                            version: "v1",
+                            namespace,
+                            resource: &resource,
+                            subresource,
+                            name: name.into(),
+                        });
+                        allows(yes, &attributes) && !allows(no, &attributes)
+                    })
+                })
+            })
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
@@ -181,6 +255,38 @@ proptest! {
         } else {
             prop_assert!(allowed || explanation.needs.is_empty());
         }
+    }
+
+    #[test]
+    fn permissions_say_what_the_policy_decides(rules in rules(), request in request()) {
+        let policy = policy(&[rules]);
+        let read = Request::parse(request.0.as_bytes(), request.1.as_bytes()).unwrap();
+        let verbs = permissions(&policy).verbs(&asked(&read.attributes));
+        prop_assert_eq!(verbs.contains(read.attributes.verb()), allows(&policy, &request));
+    }
+
+    #[test]
+    fn a_difference_is_all_that_is_decided_differently(
+        old in rules(), new in rules(), both in rules(), request in request()
+    ) {
+        let (old, new) = (policy(&[old, both.clone()]), policy(&[both, new]));
+        let added = permissions(&new).without(&permissions(&old));
+        let read = Request::parse(request.0.as_bytes(), request.1.as_bytes()).unwrap();
+        if allows(&new, &request) && !allows(&old, &request) {
+            prop_assert!(added.verbs(&asked(&read.attributes)).contains(read.attributes.verb()));
+        }
+        for (permission, verbs) in added.iter() {
+            for verb in verbs.iter() {
+                prop_assert!(has_witness(permission, verb, &new, &old), "{:?} {}", permission, verb);
+            }
+        }
+    }
+
+    #[test]
+    fn rules_made_of_permissions_allow_the_same(given in rules()) {
+        let expected = permissions(&policy(&[given]));
+        let rules: Vec<String> = expected.rules().iter().map(|rule| rule.to_string()).collect();
+        prop_assert_eq!(permissions(&policy(&[rules])), expected);
     }
 
     #[test]

@@ -35,6 +35,7 @@ enum Command {
 
 /// What a command came to.
 enum Outcome {
+    Changed,
     Denied,
     Done,
     Failed,
@@ -49,7 +50,9 @@ fn main() -> ExitCode {
     };
     match outcome {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
-        Ok(Outcome::Denied | Outcome::Failed | Outcome::Problems) => ExitCode::from(1),
+        Ok(Outcome::Changed | Outcome::Denied | Outcome::Failed | Outcome::Problems) => {
+            ExitCode::from(1)
+        }
         Err(error) => {
             eprintln!("keyhole: {error:#}");
             ExitCode::from(2)

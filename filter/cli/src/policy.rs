@@ -1,6 +1,7 @@
 //! `keyhole policy`.
 
 mod check;
+mod diff;
 mod explain;
 mod junit;
 mod test;
@@ -31,6 +32,14 @@ pub(crate) enum Command {
         after_help = "Exit codes: 0 valid, 1 the policy has problems (or warnings, with --deny-warnings), 2 the command could not run."
     )]
     Check(check::Arguments),
+    /// Say what a new policy allows (+) and denies (-) that the old one did not.
+    ///
+    /// Compares what each client may do, as whom, and with which keys, not how that is
+    /// written: the order of rules, their spread over roles, and rules that lie within
+    /// others do not matter. What changes is printed as rules; part of a rule with `-` may
+    /// still be allowed.
+    #[command(after_help = "Exit codes: 0 no change, 1 changes, 2 the command could not run.")]
+    Diff(diff::Arguments),
     /// Say whether a policy allows a request, and why.
     ///
     /// Prints how the request is read, and the rules that allow it; or else the
@@ -76,6 +85,7 @@ pub(crate) enum Command {
 pub(crate) fn run(command: Command) -> anyhow::Result<Outcome> {
     match command {
         Command::Check(arguments) => check::run(&arguments),
+        Command::Diff(arguments) => diff::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Render { file, unchecked } => render(&file, unchecked),
         Command::Test(arguments) => test::run(&arguments),

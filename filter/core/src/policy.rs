@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod key;
 pub(crate) mod names;
+pub(crate) mod permissions;
 pub(crate) mod rules;
 
 use alloc::sync::Arc;
@@ -35,13 +36,13 @@ pub struct Policy {
 }
 
 /// How the gateway deals with tokens.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Gateway {
-    pub(crate) verification: Verification,
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Gateway {
+    pub verification: Verification,
     /// Keep a token at hand for every account, asked for or not.
-    pub(crate) warm_up: bool,
+    pub warm_up: bool,
     /// How long a request waits for a token at most.
-    pub(crate) token_wait: Duration,
+    pub token_wait: Duration,
 }
 
 /// A key's owner and the time in which it is valid.
@@ -131,6 +132,10 @@ impl Policy {
     /// The accounts of all clients, each once.
     pub fn accounts(&self) -> &[Arc<Account>] {
         &self.accounts
+    }
+
+    pub fn gateway(&self) -> &Gateway {
+        &self.gateway
     }
 
     pub fn role_count(&self) -> usize {

@@ -8,6 +8,10 @@ use hashbrown::HashMap;
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) struct NameId(u32);
 
+/// The names of a policy by their ids.
+#[derive(Debug)]
+pub(crate) struct Spelling<'n>(HashMap<NameId, &'n str>);
+
 /// All names that occur in a policy.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
@@ -43,10 +47,23 @@ impl Names {
         self.known(name).unwrap_or(NameId::UNKNOWN)
     }
 
+    pub(crate) fn spelling(&self) -> Spelling<'_> {
+        Spelling(self.ids.iter().map(|(name, id)| (*id, &**name)).collect())
+    }
+
     fn known(&self, name: &str) -> Option<NameId> {
         match name {
             "" => Some(NameId::NONE),
             name => self.ids.get(name).copied(),
         }
+    }
+}
+
+// === impl Spelling ===
+
+impl<'n> Spelling<'n> {
+    /// Empty for [`NameId::NONE`].
+    pub(crate) fn of(&self, id: NameId) -> &'n str {
+        self.0.get(&id).copied().unwrap_or_default()
     }
 }

@@ -92,6 +92,15 @@ impl Rules {
         }
     }
 
+    /// All that these allow, for whoever lists it.
+    pub(crate) fn resources(&self) -> impl Iterator<Item = (Pattern, VerbSet)> {
+        self.resources.iter().map(|(pattern, verbs)| (*pattern, *verbs))
+    }
+
+    pub(crate) fn paths(&self) -> impl Iterator<Item = (PathPattern, VerbSet)> {
+        self.paths.iter().map(|(pattern, verbs)| (*pattern, *verbs))
+    }
+
     fn allow_at(&self, place: &Place, verb: Verb) -> bool {
         self.stars.iter().filter(|stars| stars.within(place.allowed)).any(|stars| {
             let pattern = place.pattern.starred(stars);

@@ -107,6 +107,16 @@ impl VerbSet {
         Self(self.0 | other.0)
     }
 
+    #[must_use]
+    pub const fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     pub const fn contains(self, verb: Verb) -> bool {
         self.0 & verb as u16 != 0
     }
