@@ -1,7 +1,10 @@
 //! `keyhole rbac`.
 
+mod generate;
+mod wider;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use keyhole_core::{Loaded, Policy, load_policy};
@@ -23,20 +26,40 @@ pub(crate) enum Command {
         #[arg(long, default_value = "keyhole/keyhole")]
         account: String,
     },
+    /// Print the Roles that let the ServiceAccounts do what their clients may do.
+    ///
+    /// They allow the policy's rules and no more, so that a stolen token is worth no
+    /// more than the key. Where RBAC cannot say a rule without saying more, the rule
+    /// has a comment, and there is a warning: a rule for any namespace or for the cluster
+    /// scope needs a ClusterRole, which holds in both; a star for resources covers their
+    /// subresources. Namespaces and ServiceAccounts must exist. Apply with kubectl; what
+    /// an earlier policy needed stays until you delete it; to find it:
+    /// kubectl get roles,rolebindings,clusterroles,clusterrolebindings -A
+    /// -l app.kubernetes.io/part-of=keyhole,app.kubernetes.io/component=clients
+    #[command(
+        after_help = "Exit codes: 0 done, 1 the policy has problems (or needs more than it allows, with --exact), 2 the command could not run."
+    )]
+    Generate(generate::Arguments),
 }
 
 pub(crate) fn run(command: Command) -> anyhow::Result<Outcome> {
-    let Command::Gateway { file, account } = command;
+    match command {
+        Command::Gateway { file, account } => gateway(&file, &account),
+        Command::Generate(arguments) => generate::run(&arguments),
+    }
+}
+
+fn gateway(file: &Path, account: &str) -> anyhow::Result<Outcome> {
     let (namespace, name) = account.split_once('/').ok_or_else(|| {
         anyhow::anyhow!("`{account}` is not an account: write NAMESPACE/NAME")
     })?;
-    match load_policy(&policy::read(&file)?) {
+    match load_policy(&policy::read(file)?) {
         Ok(Loaded { policy, .. }) => {
             print!("{}", roles(&policy, namespace, name));
             Ok(Outcome::Done)
         }
         Err(problems) => {
-            policy::report(&file, &problems);
+            policy::report(file, &problems);
             Ok(Outcome::Problems)
         }
     }

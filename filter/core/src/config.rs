@@ -5,7 +5,7 @@ mod decode;
 mod document;
 pub(crate) mod listing;
 mod problem;
-mod resource;
+pub(crate) mod resource;
 mod rule;
 pub(crate) mod suite;
 mod syntax;

@@ -46,6 +46,7 @@ pub use answer::{Answer, MAX_ANSWER_BYTES};
 pub use config::listing::{
     ListedClient, ListedKey, ListedRole, ListedRule, Listing, list_policy,
 };
+pub use config::resource::is_cluster_scoped;
 pub use config::suite::{Expected, PolicyTest, read_tests};
 pub use config::text::{RuleScope, RuleText};
 pub use config::{Loaded, Problem, Revision, load_plugin_config, load_policy};

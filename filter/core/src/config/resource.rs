@@ -36,8 +36,8 @@ pub(super) struct Resource {
     pub(super) subresource: NameId,
 }
 
-/// Whether a resource of Kubernetes itself is cluster-scoped.
-pub(super) fn is_cluster_scoped(group: &str, resource: &str) -> bool {
+/// Whether this is known to be a cluster-scoped resource of Kubernetes itself.
+pub fn is_cluster_scoped(group: &str, resource: &str) -> bool {
     CLUSTER_SCOPED.contains(&(group, resource))
 }
 

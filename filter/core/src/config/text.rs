@@ -30,6 +30,9 @@ pub enum RuleScope {
     Namespaces(Vec<String>),
 }
 
+/// A rule as Kubernetes RBAC has it: its binding says where it holds.
+struct Rbac<'a>(&'a RuleText);
+
 /// A list in YAML's flow style.
 struct Flow<'a>(&'a [String]);
 
@@ -64,6 +67,28 @@ impl RuleText {
         Self::Resource { scope, groups, resources, names, verbs }
     }
 
+    /// What Keyhole's rules and those of Kubernetes have in common.
+    fn terms(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NonResource { urls, verbs } => {
+                write!(f, "nonResourceURLs: {}, verbs: {}", Flow(urls), Flow(verbs))
+            }
+            Self::Resource { scope: _, groups, resources, names, verbs } => {
+                write!(f, "apiGroups: {}, resources: {}", Flow(groups), Flow(resources))?;
+                if let Some(names) = names {
+                    write!(f, ", resourceNames: {}", Flow(names))?;
+                }
+                write!(f, ", verbs: {}", Flow(verbs))
+            }
+        }
+    }
+
+    /// The same rule for a Kubernetes Role or ClusterRole, on one line of YAML. Stars
+    /// are not translated.
+    pub fn rbac(&self) -> impl fmt::Display {
+        Rbac(self)
+    }
+
     pub fn verbs(&self) -> &[String] {
         match self {
             Self::NonResource { verbs, .. } | Self::Resource { verbs, .. } => verbs,
@@ -77,22 +102,28 @@ fn words(list: Option<&List<String>>) -> Vec<String> {
 
 impl fmt::Display for RuleText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("{")?;
         match self {
-            Self::NonResource { urls, verbs } => {
-                write!(f, "{{nonResourceURLs: {}, verbs: {}}}", Flow(urls), Flow(verbs))
+            Self::NonResource { .. } => {}
+            Self::Resource { scope: RuleScope::Cluster, .. } => {
+                f.write_str("clusterScope: true, ")?;
             }
-            Self::Resource { scope, groups, resources, names, verbs } => {
-                match scope {
-                    RuleScope::Cluster => f.write_str("{clusterScope: true")?,
-                    RuleScope::Namespaces(list) => write!(f, "{{namespaces: {}", Flow(list))?,
-                }
-                write!(f, ", apiGroups: {}, resources: {}", Flow(groups), Flow(resources))?;
-                if let Some(names) = names {
-                    write!(f, ", resourceNames: {}", Flow(names))?;
-                }
-                write!(f, ", verbs: {}}}", Flow(verbs))
+            Self::Resource { scope: RuleScope::Namespaces(list), .. } => {
+                write!(f, "namespaces: {}, ", Flow(list))?;
             }
         }
+        self.terms(f)?;
+        f.write_str("}")
+    }
+}
+
+// === impl Rbac ===
+
+impl fmt::Display for Rbac<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("{")?;
+        self.0.terms(f)?;
+        f.write_str("}")
     }
 }
 

@@ -49,27 +49,10 @@ impl Permissions {
         self.0.iter().map(|(permission, verbs)| (permission, *verbs))
     }
 
-    /// Both together.
-    #[must_use]
-    pub fn union(&self, other: &Self) -> Self {
-        let mut all = self.clone();
-        other.iter().for_each(|(permission, verbs)| all.allow(permission.clone(), verbs));
-        all.minimal()
-    }
-
     /// What is not within the others.
     #[must_use]
     pub fn without(&self, others: &Self) -> Self {
         self.keep(|permission, verbs| verbs.without(others.verbs(permission)))
-    }
-
-    /// Those that satisfy a condition.
-    #[must_use]
-    pub fn filter(&self, condition: impl Fn(&Permission) -> bool) -> Self {
-        self.keep(|permission, verbs| match condition(permission) {
-            true => verbs,
-            false => VerbSet::default(),
-        })
     }
 
     /// The verbs that are allowed on all that a permission is about.
@@ -121,5 +104,14 @@ impl Permissions {
             .filter_map(|stars| term.starred(stars))
             .map(|wider| self.0.get(&Permission::Resource(wider)).copied().unwrap_or_default())
             .fold(VerbSet::default(), VerbSet::union)
+    }
+}
+
+/// All of them together.
+impl FromIterator<(Permission, VerbSet)> for Permissions {
+    fn from_iter<I: IntoIterator<Item = (Permission, VerbSet)>>(permissions: I) -> Self {
+        let mut all = Self::default();
+        permissions.into_iter().for_each(|(permission, verbs)| all.allow(permission, verbs));
+        all.minimal()
     }
 }
