@@ -177,6 +177,9 @@ impl Worker {
             }
             Purpose::Identity(flight) => {
                 effects.push(self.settle_identity(flight, answer, shared, now));
+                if self.identity.is_held() {
+                    effects.extend(self.look_for_keys(policy, shared, now));
+                }
             }
             Purpose::Keys { flight, issuer } => {
                 let result = Keys::read(issuer, answer);

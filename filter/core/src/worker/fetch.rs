@@ -46,7 +46,10 @@ impl Worker {
         shared: &dyn Shared,
         now: Now,
     ) -> Option<Effect> {
+        // After a 401 the apiserver ends the connection, under what else is on it.
+        let is_settled = self.identity.is_held() || self.identity.failure(now.steady).is_some();
         if policy.gateway.verification == Verification::ClaimsOnly
+            || !is_settled
             || self.keys.is_fresh(now.steady)
             || self.keys.failure(now.steady).is_some()
         {

@@ -83,7 +83,9 @@ impl Gateway {
             }
             Purpose::Resend { .. } => return self.resent.push(call),
             Purpose::Discovery(_) => answer("200", br#"{"issuer":"https://cluster"}"#),
-            Purpose::Identity(_) => Answer::None,
+            Purpose::Identity(_) => {
+                answer("201", br#"{"status":{"userInfo":{"username":"gateway"}}}"#)
+            }
             Purpose::Keys { .. } => {
                 self.fetched += 1;
                 self.keys.clone()
