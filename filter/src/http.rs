@@ -11,11 +11,11 @@ use crate::body::Kept;
 use crate::{host, worker};
 
 /// "As soon as the root context can."
-const SOON: Duration = Duration::from_millis(1);
+pub(crate) const SOON: Duration = Duration::from_millis(1);
 
 pub(crate) struct Http {
     stream: u32,
-    policy: Rc<Policy>,
+    policy: Option<Rc<Policy>>,
     sent: Option<Sent>,
     headers: Vec<Header>,
     body: Kept,
@@ -28,7 +28,7 @@ pub(crate) enum Outcome {
 }
 
 impl Http {
-    pub(crate) fn new(stream: u32, policy: Rc<Policy>) -> Self {
+    pub(crate) fn new(stream: u32, policy: Option<Rc<Policy>>) -> Self {
         Self { stream, policy, sent: None, headers: Vec::new(), body: Kept::default() }
     }
 
@@ -37,8 +37,9 @@ impl Http {
         #[cfg(feature = "crash")]
         crash(&self.headers);
         let now = host::now();
-        let verdict = worker::with(|worker| {
-            worker.request(&self.policy, self.stream, &self.headers, body, now)
+        let verdict = worker::with(|worker| match &self.policy {
+            Some(policy) => worker.request(policy, self.stream, &self.headers, body, now),
+            None => Some(worker.request_without_policy(&self.headers, now)),
         });
         let Some(verdict) = verdict else {
             return host::tick_every(SOON).map(|()| Action::Pause);
@@ -56,14 +57,15 @@ impl Http {
     fn unauthorized(&mut self) -> Result<Action, Status> {
         let resumed = || worker::with(|worker| worker.take_sent(self.stream));
         // Without it, the reply is the filter's own.
-        let Some(sent) = self.sent.take().or_else(resumed) else {
+        let sent = self.sent.take().or_else(resumed);
+        let (Some(sent), Some(policy)) = (sent, &self.policy) else {
             return Ok(Action::Continue);
         };
         let headers = std::mem::take(&mut self.headers);
         let original = self.body.take().map(|body| Original { headers, body });
         let now = host::now();
         let verdict = worker::with(|worker| {
-            worker.unauthorized(&self.policy, self.stream, &sent, original, now)
+            worker.unauthorized(policy, self.stream, &sent, original, now)
         });
         host::tick_every(SOON)?;
         verdict.map_or(Ok(()), |verdict| carry_out(&verdict).map(drop))?;

@@ -2,27 +2,33 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use keyhole_core::{
-    Answer, Effect, Loaded, Policy, Purpose, Severity, Verdict, load_plugin_config,
+    Answer, Effect, LivePolicy, Loaded, PluginConfig, Policy, Purpose, Severity, Verdict,
+    Worker, load_plugin_config,
 };
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{ContextType, Status};
 
-use crate::http::{Http, Outcome, carry_out};
+use crate::http::{Http, Outcome, SOON, carry_out};
 use crate::{host, worker};
 
-/// Denies everything until it is configured.
+/// For the tokens' sake: without a policy there are no accounts.
+static NO_POLICY: LazyLock<Policy> = LazyLock::new(Policy::default);
+
+/// Denies everything until it has a policy.
 pub(crate) struct Root {
     id: u32,
-    policy: Rc<Policy>,
+    policy: Option<Rc<Policy>>,
+    live: Option<LivePolicy>,
     calls: HashMap<u32, Purpose>,
 }
 
 impl Root {
     pub(crate) fn new(id: u32) -> Self {
-        Self { id, policy: Rc::default(), calls: HashMap::new() }
+        Self { id, policy: None, live: None, calls: HashMap::new() }
     }
 
     /// Streams are resumed last: while the host acts on one, it takes a call for one
@@ -40,6 +46,8 @@ impl Root {
                     Severity::Info => log::info!("{notice}"),
                     Severity::Warning => log::warn!("{notice}"),
                 },
+                Effect::Policy(loaded) => self.put_in_force(*loaded),
+                Effect::PolicyRefused => worker::with(Worker::policy_refused),
                 Effect::Resume { stream, verdict } => resumed.push((stream, verdict)),
             }
         }
@@ -53,11 +61,35 @@ impl Root {
         }
     }
 
-    fn answered(&self, purpose: Purpose, answer: &Answer) -> Vec<Effect> {
+    fn answered(&mut self, purpose: Purpose, answer: &Answer) -> Vec<Effect> {
         let now = host::now();
-        worker::with_shared(|worker, shared| {
-            worker.answered(&self.policy, purpose, answer, shared, now)
+        let Self { policy, live, .. } = self;
+        worker::with_shared(|worker, shared| match (&purpose, live) {
+            (Purpose::Policy(_), Some(live)) => live.answered(&purpose, answer, shared, now),
+            _ => {
+                let policy = policy.as_deref().unwrap_or(&NO_POLICY);
+                worker.answered(policy, purpose, answer, shared, now)
+            }
         })
+    }
+
+    fn tick(&mut self) -> Vec<Effect> {
+        let now = host::now();
+        let Self { policy, live, .. } = self;
+        worker::with_shared(|worker, shared| {
+            let mut effects = worker.tick(policy.as_deref().unwrap_or(&NO_POLICY), shared, now);
+            effects.extend(live.iter_mut().flat_map(|live| live.tick(shared, now)));
+            effects
+        })
+    }
+
+    fn put_in_force(&mut self, loaded: Loaded) {
+        let Loaded { policy, revision } = &loaded;
+        let (clients, roles) = (policy.clients().len(), policy.role_count());
+        log::info!("policy {revision} active: clients {clients}, roles {roles}");
+        let now = host::now();
+        worker::with(|worker| worker.policy_loaded(&loaded, now));
+        self.policy = Some(Rc::new(loaded.policy));
     }
 }
 
@@ -103,14 +135,14 @@ impl RootContext for Root {
             return false;
         };
         match load_plugin_config(&text) {
-            Ok(loaded) => {
-                let Loaded { policy, revision } = &loaded;
-                let (clients, roles) = (policy.clients().len(), policy.role_count());
-                log::info!("policy {revision} active: clients {clients}, roles {roles}");
-                let now = host::now();
-                worker::with(|worker| worker.policy_loaded(&loaded, now));
-                self.policy = Rc::new(loaded.policy);
+            Ok(PluginConfig::Inline(loaded)) => {
+                self.put_in_force(loaded);
                 host::tick_every(worker::with(|worker| worker.pace())).is_ok()
+            }
+            // What an earlier worker read is there at once, with the first tick.
+            Ok(PluginConfig::Live(source)) => {
+                self.live = Some(LivePolicy::new(source));
+                host::tick_every(SOON).is_ok()
             }
             Err(problems) => {
                 for problem in problems {
@@ -122,9 +154,7 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
-        let now = host::now();
-        let effects =
-            worker::with_shared(|worker, shared| worker.tick(&self.policy, shared, now));
+        let effects = self.tick();
         self.carry_out(effects);
         hand_over_metrics();
         if host::tick_every(worker::with(|worker| worker.pace())).is_err() {
@@ -133,7 +163,7 @@ impl RootContext for Root {
     }
 
     fn create_http_context(&self, stream: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Http::new(stream, Rc::clone(&self.policy))))
+        Some(Box::new(Http::new(stream, self.policy.clone())))
     }
 
     fn get_type(&self) -> Option<ContextType> {

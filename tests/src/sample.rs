@@ -72,7 +72,7 @@ impl Gateway {
                     let Self { worker, policy, memory } = self;
                     effects.extend(worker.answered(policy, call.purpose, &answer, memory, NOW));
                 }
-                Effect::Notice(_) => {}
+                Effect::Notice(_) | Effect::Policy(_) | Effect::PolicyRefused => {}
                 Effect::Resume { verdict, .. } => return Some(verdict),
             }
         }

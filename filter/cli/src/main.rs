@@ -2,6 +2,7 @@
 
 mod clock;
 mod key;
+mod object;
 mod policy;
 mod rbac;
 

@@ -15,6 +15,7 @@ use clap::Subcommand;
 use keyhole_core::{Client, Listing, Policy, Problem, list_policy, load_policy};
 
 use crate::Outcome;
+use crate::object::Object;
 
 /// The resource that Envoy reads; the policy is appended to it.
 const RESOURCE: &str = include_str!("../../../envoy/ecds.yaml");
@@ -55,12 +56,20 @@ pub(crate) enum Command {
     ///
     /// The output belongs into the folder that Envoy watches, as `ecds.yaml`:
     /// in a cluster this is a ConfigMap.
+    ///
+    /// With --config-map the resource carries no policy, but where the gateway reads it:
+    /// it then takes up a change of that ConfigMap within seconds, and needs the Role
+    /// that `keyhole rbac gateway --config-map` prints.
     Render {
         /// The policy document: YAML or JSON.
-        file: PathBuf,
+        #[arg(required_unless_present = "config_map", conflicts_with = "config_map")]
+        file: Option<PathBuf>,
         /// Render what the gateway would refuse, too.
         #[arg(long)]
         unchecked: bool,
+        /// Where the gateway is to read the policy: NAMESPACE/NAME; its key is `policy.yaml`.
+        #[arg(long)]
+        config_map: Option<Object>,
     },
     /// Judge requests by a policy, and compare with what is expected.
     ///
@@ -87,7 +96,9 @@ pub(crate) fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Check(arguments) => check::run(&arguments),
         Command::Diff(arguments) => diff::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
-        Command::Render { file, unchecked } => render(&file, unchecked),
+        Command::Render { file: Some(file), unchecked, .. } => render(&file, unchecked),
+        Command::Render { config_map: Some(config_map), .. } => Ok(render_source(&config_map)),
+        Command::Render { .. } => anyhow::bail!("give the policy's file, or --config-map"),
         Command::Test(arguments) => test::run(&arguments),
     }
 }
@@ -103,6 +114,13 @@ fn render(file: &Path, unchecked: bool) -> anyhow::Result<Outcome> {
         }
     }
     Ok(Outcome::Done)
+}
+
+fn render_source(Object { namespace, name }: &Object) -> Outcome {
+    print!(
+        "{RESOURCE}{INDENT}policySource:\n{INDENT}  configMap: {{namespace: {namespace}, name: {name}}}\n"
+    );
+    Outcome::Done
 }
 
 pub(crate) fn read(file: &Path) -> anyhow::Result<String> {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use keyhole_core::{Loaded, Policy, load_policy};
 
+use crate::object::Object;
 use crate::{Outcome, policy};
 
 #[derive(Subcommand)]
@@ -24,7 +25,11 @@ pub(crate) enum Command {
         file: PathBuf,
         /// The gateway's own account, as NAMESPACE/NAME.
         #[arg(long, default_value = "keyhole/keyhole")]
-        account: String,
+        account: Object,
+        /// Let it read its policy from this ConfigMap, too, as NAMESPACE/NAME, and say
+        /// there why it refuses one.
+        #[arg(long)]
+        config_map: Option<Object>,
     },
     /// Print the Roles that let the ServiceAccounts do what their clients may do.
     ///
@@ -44,18 +49,24 @@ pub(crate) enum Command {
 
 pub(crate) fn run(command: Command) -> anyhow::Result<Outcome> {
     match command {
-        Command::Gateway { file, account } => gateway(&file, &account),
+        Command::Gateway { file, account, config_map } => {
+            gateway(&file, &account, config_map.as_ref())
+        }
         Command::Generate(arguments) => generate::run(&arguments),
     }
 }
 
-fn gateway(file: &Path, account: &str) -> anyhow::Result<Outcome> {
-    let (namespace, name) = account.split_once('/').ok_or_else(|| {
-        anyhow::anyhow!("`{account}` is not an account: write NAMESPACE/NAME")
-    })?;
+fn gateway(
+    file: &Path,
+    account: &Object,
+    config_map: Option<&Object>,
+) -> anyhow::Result<Outcome> {
     match load_policy(&policy::read(file)?) {
         Ok(Loaded { policy, .. }) => {
-            print!("{}", roles(&policy, namespace, name));
+            let roles = token_roles(&policy, account)
+                .into_iter()
+                .chain(config_map.map(|own| policy_role(own, account)));
+            print!("{}", roles.collect::<Vec<_>>().join("---\n"));
             Ok(Outcome::Done)
         }
         Err(problems) => {
@@ -67,7 +78,7 @@ fn gateway(file: &Path, account: &str) -> anyhow::Result<Outcome> {
 
 /// One Role and one RoleBinding for each namespace. Names are quoted, for YAML
 /// would read some of them as numbers.
-fn roles(policy: &Policy, gateway_namespace: &str, gateway: &str) -> String {
+fn token_roles(policy: &Policy, gateway: &Object) -> Vec<String> {
     let mut accounts: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for client in policy.clients() {
         let account = client.account();
@@ -75,26 +86,51 @@ fn roles(policy: &Policy, gateway_namespace: &str, gateway: &str) -> String {
     }
     let documents = accounts.iter().map(|(namespace, names)| {
         let names: Vec<_> = names.iter().map(|name| format!("{name:?}")).collect();
-        let names = names.join(", ");
-        format!(
+        let rule = format!(
             "\
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {{name: keyhole-tokens, namespace: {namespace:?}, labels: {{app.kubernetes.io/part-of: keyhole}}}}
-rules:
 - apiGroups: [\"\"]
   resources: [serviceaccounts/token]
-  resourceNames: [{names}]
+  resourceNames: [{}]
   verbs: [create]
----
+",
+            names.join(", ")
+        );
+        bound_role("keyhole-tokens", namespace, &rule, gateway)
+    });
+    documents.collect()
+}
+
+/// Events cannot be limited to one object.
+fn policy_role(Object { namespace, name }: &Object, gateway: &Object) -> String {
+    let rules = format!(
+        "\
+- apiGroups: [\"\"]
+  resources: [configmaps]
+  resourceNames: [{name:?}]
+  verbs: [get]
+- apiGroups: [\"\"]
+  resources: [events]
+  verbs: [create]
+"
+    );
+    bound_role("keyhole-policy", namespace, &rules, gateway)
+}
+
+fn bound_role(role: &str, namespace: &str, rules: &str, gateway: &Object) -> String {
+    let Object { namespace: gateway_namespace, name: gateway } = gateway;
+    format!(
+        "\
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {{name: {role}, namespace: {namespace:?}, labels: {{app.kubernetes.io/part-of: keyhole}}}}
+rules:
+{rules}---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
-metadata: {{name: keyhole-tokens, namespace: {namespace:?}, labels: {{app.kubernetes.io/part-of: keyhole}}}}
-roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: keyhole-tokens}}
+metadata: {{name: {role}, namespace: {namespace:?}, labels: {{app.kubernetes.io/part-of: keyhole}}}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: {role}}}
 subjects:
 - {{kind: ServiceAccount, name: {gateway:?}, namespace: {gateway_namespace:?}}}
 "
-        )
-    });
-    documents.collect::<Vec<_>>().join("---\n")
+    )
 }

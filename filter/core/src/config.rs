@@ -7,6 +7,7 @@ pub(crate) mod listing;
 mod problem;
 pub(crate) mod resource;
 mod rule;
+mod source;
 pub(crate) mod suite;
 mod syntax;
 pub(crate) mod text;
@@ -24,12 +25,20 @@ use self::problem::{At, Problems};
 use crate::policy::Policy;
 
 pub use self::problem::Problem;
+pub use self::source::Source;
 
 /// A policy and the name of its content.
 #[derive(Debug)]
 pub struct Loaded {
     pub policy: Policy,
     pub revision: Revision,
+}
+
+/// How the filter gets its policy.
+#[derive(Debug)]
+pub enum PluginConfig {
+    Inline(Loaded),
+    Live(Source),
 }
 
 /// The content of a policy document: 12 hex digits of its SHA-256, the same for
@@ -51,24 +60,44 @@ pub fn load_policy(text: &str) -> Result<Loaded, Vec<Problem>> {
     problems.into_result(policy).map(|policy| Loaded { policy, revision })
 }
 
-/// Reads a plugin configuration: a mapping with the policy under `policy`.
+/// Reads a plugin configuration: a mapping with the policy under `policy`, or with
+/// the place to read it from under `policySource`.
 ///
 /// # Errors
 ///
 /// All problems of the document, by line. Where the policy starts on a line of
 /// its own, its lines are counted from there, as in the file that it came from.
-pub fn load_plugin_config(text: &str) -> Result<Loaded, Vec<Problem>> {
+pub fn load_plugin_config(text: &str) -> Result<PluginConfig, Vec<Problem>> {
     let root = Node::parse(text).map_err(|problem| [problem])?;
     let problems = Problems::new(&root);
-    let policy = decode::<written::PluginConfig>(&root, &problems).map(|written| {
-        let written::PluginConfig { policy } = written;
-        compile::compile(&policy, &At::ROOT.field("policy"), &problems)
-    });
     let policy_at = root.entry("policy");
-    let revision = Revision::of(policy_at.map_or(&root, |entry| &entry.node));
+    let config = decode::<written::PluginConfig>(&root, &problems).and_then(|written| {
+        let written::PluginConfig { policy, policy_source } = written;
+        match (policy, policy_source) {
+            (Some(policy), None) => {
+                let policy = compile::compile(&policy, &At::ROOT.field("policy"), &problems);
+                let revision = Revision::of(policy_at.map_or(&root, |entry| &entry.node));
+                Some(PluginConfig::Inline(Loaded { policy, revision }))
+            }
+            (None, Some(source)) => {
+                let at = At::ROOT.field("policySource");
+                source::compile(&source, &at, &problems).map(PluginConfig::Live)
+            }
+            (Some(_), Some(_)) => {
+                let message = "does not go with `policy`: keep one of them";
+                problems.add(&At::ROOT.field("policySource"), message);
+                None
+            }
+            (None, None) => {
+                let message = "has neither `policy` nor `policySource`: add one of them";
+                problems.add(&At::ROOT, message);
+                None
+            }
+        }
+    });
     let own_line = policy_at.filter(|entry| entry.node.line > entry.line);
     let shift = own_line.map_or(0, |entry| entry.line);
-    problems.into_result(policy).map(|policy| Loaded { policy, revision }).map_err(|problems| {
+    problems.into_result(config).map_err(|problems| {
         problems.into_iter().map(|problem| problem.shifted("policy", shift)).collect()
     })
 }

@@ -30,6 +30,7 @@ mod admit;
 mod answer;
 mod config;
 mod explain;
+mod live;
 mod policy;
 mod refusal;
 mod reply;
@@ -49,8 +50,11 @@ pub use config::listing::{
 pub use config::resource::is_cluster_scoped;
 pub use config::suite::{Expected, PolicyTest, read_tests};
 pub use config::text::{RuleScope, RuleText};
-pub use config::{Loaded, Problem, Revision, load_plugin_config, load_policy};
+pub use config::{
+    Loaded, PluginConfig, Problem, Revision, Source, load_plugin_config, load_policy,
+};
 pub use explain::{Attempt, Explanation, Miss, Need, RuleAt, explain, judge};
+pub use live::LivePolicy;
 pub use policy::account::Account;
 pub use policy::key::{KEY_PREFIX, KeyDigest, KeyInUrl, format_key};
 pub use policy::permissions::{PathTerm, Permission, Permissions, ResourceTerm, Scope, Term};

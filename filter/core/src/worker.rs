@@ -19,6 +19,7 @@ pub(crate) mod probe;
 pub(crate) mod skew;
 pub(crate) mod sweep;
 
+use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -30,11 +31,11 @@ use self::metrics::{Metrics, Sample};
 use self::probe::Probe;
 use self::skew::Skew;
 use self::sweep::Sweep;
-use crate::admit::{Progress, Sent, Verdict, admit};
+use crate::admit::{Progress, Sent, Subject, Verdict, admit};
 use crate::answer::Answer;
 use crate::config::{Loaded, Revision};
 use crate::policy::Policy;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, Refused};
 use crate::request::head::{Body, Header};
 use crate::resend::{self, Original, Unauthorized};
 use crate::shared::Shared;
@@ -84,6 +85,11 @@ impl Worker {
         self.tokens.look_again();
     }
 
+    /// A policy was refused; the one in force stays.
+    pub fn policy_refused(&mut self) {
+        self.metrics.policy_refused();
+    }
+
     /// Judges a request; without a verdict it waits until it is resumed by an effect.
     pub fn request<'a>(
         &mut self,
@@ -106,6 +112,19 @@ impl Worker {
         };
         self.metrics.decided(&verdict);
         Some(verdict)
+    }
+
+    /// The same, before there is a policy.
+    pub fn request_without_policy(&mut self, headers: &[Header], now: Now) -> Verdict<'static> {
+        match Probe::of(headers) {
+            Some(Probe::Live) => self.probe(Probe::Live, now),
+            Some(Probe::Ready) | None => {
+                let refusal = Refusal::NotReady("no policy is loaded".to_string());
+                let verdict = Verdict::Refuse(Refused { subject: Subject::default(), refusal });
+                self.metrics.decided(&verdict);
+                verdict
+            }
+        }
     }
 
     /// The apiserver answered 401 to what was sent. Without a verdict the request
@@ -186,6 +205,8 @@ impl Worker {
                 effects.push(self.settle_keys(flight, result, shared, now));
                 effects.extend(self.look_for_tokens(policy, shared, now));
             }
+            // Those of a LivePolicy.
+            Purpose::Event | Purpose::Policy(_) => {}
             Purpose::Resend { stream, sent } => {
                 effects.extend(self.resent(stream, &sent, answer, now));
             }

@@ -90,7 +90,7 @@ fn resume(worker: &mut Worker) -> Option<Verdict<'static>> {
                 };
                 effects.extend(worker.answered(&POLICY, call.purpose, &answer, &memory, NOW));
             }
-            Effect::Notice(_) => {}
+            Effect::Notice(_) | Effect::Policy(_) | Effect::PolicyRefused => {}
             Effect::Resume { verdict, .. } => return Some(verdict),
         }
     }

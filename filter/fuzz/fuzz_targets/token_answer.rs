@@ -39,6 +39,7 @@ fuzz_target!(|data: &[u8]| {
         for effect in worker.answered(&POLICY, call.purpose, &answer, &memory, NOW) {
             match effect {
                 Effect::Call(call) => panic!("{call:?}"),
+                Effect::Policy(_) | Effect::PolicyRefused => panic!("it is no live policy"),
                 Effect::Notice(notice) => {
                     assert!(!notice.to_string().contains("eyJ") || status >= b"400");
                 }

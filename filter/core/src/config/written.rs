@@ -22,7 +22,23 @@ pub(super) struct List<T>(Tolerant<Vec<Tolerant<T>>>);
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct PluginConfig {
-    pub(super) policy: Policy,
+    pub(super) policy: Option<Policy>,
+    pub(super) policy_source: Option<PolicySource>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct PolicySource {
+    pub(super) config_map: Tolerant<ConfigMap>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct ConfigMap {
+    pub(super) namespace: String,
+    pub(super) name: String,
+    pub(super) key: Option<String>,
+    pub(super) refresh_seconds: Option<Tolerant<u64>>,
 }
 
 #[derive(Debug, Deserialize)]

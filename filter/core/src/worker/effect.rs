@@ -1,5 +1,6 @@
 //! What the host is to do.
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -7,6 +8,8 @@ use core::time::Duration;
 use super::identity;
 use super::notice::Notice;
 use crate::admit::{Sent, Verdict};
+use crate::config::Loaded;
+use crate::live::config_map::Event;
 use crate::resend::Ready;
 use crate::token;
 use crate::token::keys::{DISCOVERY_PATH, KEYS_PATH};
@@ -24,6 +27,10 @@ pub enum Effect {
     Call(Call),
     /// Write this to the log.
     Notice(Notice),
+    /// Put this policy in force.
+    Policy(Box<Loaded>),
+    /// A policy was refused: count it.
+    PolicyRefused,
     /// Do this to a stream that waited.
     Resume { stream: u32, verdict: Verdict<'static> },
 }
@@ -54,9 +61,18 @@ pub enum Upstream {
 #[derive(Clone, Debug)]
 pub enum Purpose {
     Discovery(Flight),
+    /// Nothing: whether an Event was made is of no consequence.
+    Event,
     Identity(Flight),
-    Keys { flight: Flight, issuer: String },
-    Resend { stream: u32, sent: Sent },
+    Keys {
+        flight: Flight,
+        issuer: String,
+    },
+    Policy(Flight),
+    Resend {
+        stream: u32,
+        sent: Sent,
+    },
     Token(Wanted),
 }
 
@@ -70,6 +86,14 @@ impl Call {
     pub(crate) fn keys(flight: Flight, issuer: String) -> Self {
         // RFC 7517, 8.5.2; the apiserver gives nothing else.
         Self::get(Purpose::Keys { flight, issuer }, KEYS_PATH, "application/jwk-set+json")
+    }
+
+    pub(crate) fn policy(flight: Flight, path: &str) -> Self {
+        Self::get(Purpose::Policy(flight), path, "application/json")
+    }
+
+    pub(crate) fn event(Event { path, body }: Event) -> Self {
+        Self::post(Purpose::Event, path, body)
     }
 
     pub(crate) fn identity(flight: Flight) -> Self {

@@ -104,6 +104,11 @@ impl Metrics {
         self.gauges.insert("keyhole_policy_loaded_timestamp_seconds", since.as_secs());
     }
 
+    /// A policy was read that cannot be put in force.
+    pub(crate) fn policy_refused(&mut self) {
+        self.count("keyhole_policies_refused_total");
+    }
+
     /// What is in shared memory, for the whole pod; `earliest` is the time until the
     /// first of them ends.
     pub(crate) fn held(&mut self, tokens: u64, earliest: Duration) {

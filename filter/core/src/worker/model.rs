@@ -190,6 +190,7 @@ impl World {
             match effect {
                 Effect::Call(call) => self.call(worker, call),
                 Effect::Notice(notice) => assert!(!notice.to_string().contains("h.")),
+                Effect::Policy(_) | Effect::PolicyRefused => panic!("it is no live policy"),
                 Effect::Resume { stream, verdict } => self.resume(worker, stream, &verdict),
             }
         }
@@ -236,6 +237,7 @@ impl World {
                 self.calls.push(PendingCall { worker, account, purpose: call.purpose });
             }
             Purpose::Discovery(_) | Purpose::Keys { .. } => panic!("only claims are checked"),
+            Purpose::Event | Purpose::Policy(_) => panic!("it is no live policy"),
         }
     }
 

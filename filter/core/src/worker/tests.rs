@@ -69,6 +69,7 @@ impl Gateway {
         for effect in effects {
             match effect {
                 Effect::Notice(notice) => self.told.push(notice.to_string()),
+                Effect::Policy(_) | Effect::PolicyRefused => panic!("it is no live policy"),
                 Effect::Resume { stream, verdict } => self.verdicts.push((stream, verdict)),
                 Effect::Call(call) => self.call(call),
             }
@@ -82,6 +83,7 @@ impl Gateway {
                 self.token.clone()
             }
             Purpose::Resend { .. } => return self.resent.push(call),
+            Purpose::Event | Purpose::Policy(_) => panic!("it is no live policy"),
             Purpose::Discovery(_) => answer("200", br#"{"issuer":"https://cluster"}"#),
             Purpose::Identity(_) => {
                 answer("201", br#"{"status":{"userInfo":{"username":"gateway"}}}"#)
