@@ -52,13 +52,33 @@ impl Permissions {
     /// What is not within the others.
     #[must_use]
     pub fn without(&self, others: &Self) -> Self {
-        self.keep(|permission, verbs| verbs.without(others.verbs(permission)))
+        let rest = self.iter().map(|(permission, verbs)| {
+            (permission.clone(), verbs.without(others.verbs(permission)))
+        });
+        Self(rest.filter(|(_, verbs)| *verbs != VerbSet::default()).collect())
     }
 
     /// The verbs that are allowed on all that a permission is about.
     pub fn verbs(&self, permission: &Permission) -> VerbSet {
-        let own = self.0.get(permission).copied().unwrap_or_default();
-        own.union(self.verbs_above(permission))
+        match permission {
+            Permission::Path(path) => {
+                let above = path.above().map(|path| self.own(&Permission::Path(path)));
+                above.fold(self.own(permission), VerbSet::union)
+            }
+            Permission::Resource(term) => match term.namespace_itself() {
+                None => self.starred(term, true),
+                Some(itself) => {
+                    // Of what else it is about, a star for the resource takes care.
+                    let others = match term.is_only_itself() {
+                        true => VerbSet::RESOURCE,
+                        false => self.starred(term, true),
+                    };
+                    let cluster = self.starred(&itself.at_cluster_scope(), true);
+                    let itself = cluster.union(self.starred(&itself, false));
+                    self.starred(term, false).union(itself.intersection(others))
+                }
+            },
+        }
     }
 
     fn allow(&mut self, permission: Permission, verbs: VerbSet) {
@@ -66,43 +86,29 @@ impl Permissions {
         *entry = entry.union(verbs);
     }
 
-    fn minimal(&self) -> Self {
-        self.keep(|permission, verbs| verbs.without(self.verbs_above(permission)))
-    }
-
-    fn keep(&self, verbs: impl Fn(&Permission, VerbSet) -> VerbSet) -> Self {
-        let kept = self.iter().map(|(permission, all)| (permission, verbs(permission, all)));
-        let kept = kept.filter(|(_, verbs)| *verbs != VerbSet::default());
-        Self(kept.map(|(permission, verbs)| (permission.clone(), verbs)).collect())
-    }
-
-    /// The same by wider permissions only.
-    fn verbs_above(&self, permission: &Permission) -> VerbSet {
-        match permission {
-            Permission::Path(path) => path
-                .above()
-                .map(|path| self.0.get(&Permission::Path(path)).copied().unwrap_or_default())
-                .fold(VerbSet::default(), VerbSet::union),
-            Permission::Resource(term) => match term.namespace_itself() {
-                None => self.starred(term, true),
-                Some(itself) => {
-                    let others = match term.is_only_itself() {
-                        true => VerbSet::RESOURCE,
-                        false => self.starred(term, true),
-                    };
-                    let itself = self.verbs(&Permission::Resource(itself));
-                    self.starred(term, false).union(itself.intersection(others))
-                }
-            },
+    /// One after the other, for two may each lie within the other and a third.
+    fn minimal(self) -> Self {
+        let mut kept = self.clone();
+        for (permission, verbs) in self.0 {
+            kept.0.remove(&permission);
+            let verbs = verbs.without(kept.verbs(&permission));
+            if verbs != VerbSet::default() {
+                kept.0.insert(permission, verbs);
+            }
         }
+        kept
     }
 
-    /// What permissions allow that have a star or more where this one has none.
+    fn own(&self, permission: &Permission) -> VerbSet {
+        self.0.get(permission).copied().unwrap_or_default()
+    }
+
+    /// What permissions allow that are like this one, or have stars where it has none.
     fn starred(&self, term: &ResourceTerm, resource_too: bool) -> VerbSet {
-        (1..16_u8)
+        (0..16_u8)
             .filter(|stars| resource_too || stars & 4 == 0)
             .filter_map(|stars| term.starred(stars))
-            .map(|wider| self.0.get(&Permission::Resource(wider)).copied().unwrap_or_default())
+            .map(|wider| self.own(&Permission::Resource(wider)))
             .fold(VerbSet::default(), VerbSet::union)
     }
 }
@@ -113,5 +119,57 @@ impl FromIterator<(Permission, VerbSet)> for Permissions {
         let mut all = Self::default();
         permissions.into_iter().for_each(|(permission, verbs)| all.allow(permission, verbs));
         all.minimal()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::load_policy;
+    use crate::policy::key::KeyDigest;
+    use alloc::format;
+
+    /// What these rules allow together.
+    fn permissions(rules: &str) -> Permissions {
+        let digest = KeyDigest::of(b"k").to_hex();
+        let text = format!(
+            "{{apiVersion: keyhole/v1, kind: Policy, clients: [{{name: c, keys: [{{sha256: {digest}}}], \
+             serviceAccount: {{namespace: n, name: a}}, roles: [r]}}], roles: [{{name: r, rules: [{rules}]}}]}}"
+        );
+        let policy = load_policy(&text).unwrap().policy;
+        policy.permissions(&policy.clients()[0])
+    }
+
+    #[test]
+    #[rustfmt::skip]
+    fn one_rule_lies_within_others_or_does_not() {
+        const STAR: &str = r#"{namespaces: ["*"], apiGroups: ["*"], resources: ["*"], verbs: [get]}"#;
+        const IN_D: &str = r#"{namespaces: [d], apiGroups: [""], resources: ["*"], verbs: [get]}"#;
+        const PODS: &str = r#"{namespaces: [d], apiGroups: [""], resources: [pods], verbs: [get]}"#;
+        const ALL_NAMESPACES: &str = r#"{namespaces: ["*"], apiGroups: [""], resources: [namespaces], verbs: [get]}"#;
+        const CLUSTER: &str = r#"{clusterScope: true, apiGroups: [""], resources: [namespaces], verbs: [get]}"#;
+        const ITSELF: &str = r#"{namespaces: [d], apiGroups: [""], resources: [namespaces], resourceNames: [d], verbs: [get]}"#;
+        let both = format!("{STAR}, {ALL_NAMESPACES}");
+        for (rule, others, expected) in [
+            (PODS, STAR, true),
+            (PODS, IN_D, true),
+            (IN_D, PODS, false),
+            (r#"{namespaces: [d], apiGroups: [""], resources: [pods], resourceNames: [a], verbs: [get]}"#, PODS, true),
+            (r#"{namespaces: [d], apiGroups: [""], resources: [pods/log], verbs: [get]}"#, STAR, false),
+            (r#"{namespaces: [d], apiGroups: [""], resources: [pods], verbs: [get, list]}"#, PODS, false),
+            (r#"{clusterScope: true, apiGroups: [""], resources: [pods], verbs: [get]}"#, STAR, false),
+            // a namespace is found in itself and at the cluster scope, but not by a star in itself
+            (ITSELF, STAR, false),
+            (ITSELF, CLUSTER, true),
+            (ITSELF, ALL_NAMESPACES, true),
+            (r#"{namespaces: ["*"], apiGroups: ["*"], resources: [namespaces], verbs: [get]}"#, STAR, false),
+            (r#"{namespaces: ["*"], apiGroups: ["*"], resources: [namespaces], verbs: [get]}"#, &both, true),
+            (r#"{nonResourceURLs: [/healthz/etcd, "/healthz/a/*"], verbs: [get]}"#, r#"{nonResourceURLs: ["/healthz/*"], verbs: [get]}"#, true),
+            (r#"{nonResourceURLs: [/healthz], verbs: [get]}"#, r#"{nonResourceURLs: ["/healthz/*"], verbs: [get]}"#, false),
+            (r#"{nonResourceURLs: [/], verbs: [get]}"#, r#"{nonResourceURLs: ["/*"], verbs: [get]}"#, true),
+        ] {
+            let rest = permissions(rule).without(&permissions(others));
+            assert_eq!(rest.is_empty(), expected, "{rule} in {others}");
+        }
     }
 }

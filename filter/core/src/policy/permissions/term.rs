@@ -105,8 +105,9 @@ impl ResourceTerm {
         Some(wider)
     }
 
-    /// If this is about a namespace in itself, too: the same at the cluster scope.
-    /// `resources: ["*"]` in a namespace does not cover that.
+    /// If this is about namespaces as such, too: what it says of these. They lie in
+    /// themselves, but `resources: ["*"]` there does not cover them; and they are found
+    /// at the cluster scope, too.
     pub(super) fn namespace_itself(&self) -> Option<Self> {
         let core = match &self.group {
             Term::Any => true,
@@ -122,7 +123,11 @@ impl ResourceTerm {
             (Scope::AnyNamespace, name) => name.clone(),
         };
         let group = Term::Is(String::new());
-        Some(Self { scope: Scope::Cluster, group, name, ..self.clone() })
+        Some(Self { group, name, ..self.clone() })
+    }
+
+    pub(super) fn at_cluster_scope(&self) -> Self {
+        Self { scope: Scope::Cluster, ..self.clone() }
     }
 
     /// Whether it is about nothing but a namespace in itself.
