@@ -3,7 +3,8 @@
 //! are committed.
 //!
 //! A transcript is `$ keyhole ...`, its output (a line on stderr starts with `! `),
-//! and `? N` if it exits with anything but 0. It runs in that folder.
+//! and `? N` if it exits with anything but 0. It runs in that folder. A line that
+//! starts with `## ` says what the next ones show.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -49,7 +50,10 @@ fn run(line: &str) -> String {
 fn rerun(file: &Path) -> String {
     let text = fs::read_to_string(file).unwrap();
     let mut now = String::new();
-    for block in text.split_inclusive('\n').filter(|line| line.starts_with(['$', '#'])) {
+    for block in text
+        .split_inclusive('\n')
+        .filter(|line| line.starts_with("$ ") || line.starts_with("## "))
+    {
         match block.strip_prefix("$ ") {
             Some(command) => now.push_str(&format!("{block}{}", run(command.trim_end()))),
             None => now.push_str(block),
