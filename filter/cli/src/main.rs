@@ -14,7 +14,7 @@ use clap::{Parser, Subcommand};
 #[derive(Parser)]
 #[command(
     version,
-    after_help = "Exit codes: 0 done, 1 the policy has problems, 2 the command could not run."
+    after_help = "Exit codes: 0 done, 1 the policy has problems (or what the command says), 2 the command could not run."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -23,7 +23,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Make API keys.
+    /// Make and rotate API keys.
     #[command(subcommand)]
     Key(key::Command),
     /// Check, explain and test policies, and render them for Envoy.

@@ -17,6 +17,8 @@ use keyhole_core::{Client, Listing, Policy, Problem, list_policy, load_policy};
 use crate::Outcome;
 use crate::object::Object;
 
+pub(crate) use self::diff::changes;
+
 /// The resource that Envoy reads; the policy is appended to it.
 const RESOURCE: &str = include_str!("../../../envoy/ecds.yaml");
 /// How deep the policy lies in it.
@@ -129,14 +131,14 @@ pub(crate) fn read(file: &Path) -> anyhow::Result<String> {
 }
 
 /// The policy in a file, for commands that cannot do without one.
-fn listing(file: &Path) -> anyhow::Result<Listing> {
+pub(crate) fn listing(file: &Path) -> anyhow::Result<Listing> {
     list_policy(&read(file)?).map_err(|problems| {
         report(file, &problems);
         anyhow::anyhow!("{} is not a valid policy", file.display())
     })
 }
 
-fn client<'p>(policy: &'p Policy, name: &str) -> anyhow::Result<&'p Client> {
+pub(crate) fn client<'p>(policy: &'p Policy, name: &str) -> anyhow::Result<&'p Client> {
     policy.client(name).ok_or_else(|| {
         let names: Vec<&str> = policy.clients().iter().map(|client| &**client.name()).collect();
         match names.is_empty() {

@@ -39,7 +39,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     Ok(Outcome::Changed)
 }
 
-fn changes(old: &Listing, new: &Listing) -> String {
+/// Nothing if there is no change.
+pub(crate) fn changes(old: &Listing, new: &Listing) -> String {
     let mut text = gateway(old.loaded.policy.gateway(), new.loaded.policy.gateway());
     let (old, new) = (sides(old), sides(new));
     let names: BTreeSet<&str> = old.keys().chain(new.keys()).copied().collect();
