@@ -194,7 +194,7 @@ fn resource(policy: &str, version: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use keyhole_core::load_plugin_config;
+    use keyhole_core::{PluginConfig, load_plugin_config};
 
     const POLICY: &str = "\
 ---
@@ -210,7 +210,9 @@ clients: []
         let rendered = resource(POLICY, "r1");
         assert!(rendered.starts_with("version_info: \"r1\"\n"));
         let (_, configuration) = rendered.split_once("value: |\n").unwrap();
-        let loaded = load_plugin_config(configuration).unwrap();
+        let PluginConfig::Inline(loaded) = load_plugin_config(configuration).unwrap() else {
+            panic!("it carries the policy");
+        };
         assert_eq!(loaded.revision, load_policy(POLICY).unwrap().revision);
     }
 }
