@@ -107,8 +107,8 @@ pub(crate) fn answer(num_headers: usize, purpose: &Purpose) -> Answer {
         return Answer::None;
     }
     let longest = match purpose {
-        // Envoy bounds it at 32 MiB.
-        Purpose::Resend { .. } => usize::MAX,
+        // Envoy bounds them (`http.async_response_buffer_limit`).
+        Purpose::Policy(_) | Purpose::Resend { .. } => usize::MAX,
         _ => MAX_ANSWER_BYTES,
     };
     let headers = hostcalls::get_map_bytes(MapType::HttpCallResponseHeaders);

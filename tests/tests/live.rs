@@ -90,6 +90,14 @@ fn a_bad_policy_is_refused_where_everybody_can_see_it() {
     let stats = stack.admin("GET", "/stats?filter=keyhole_policies_refused").unwrap();
     assert!(stats.trim().ends_with("keyhole_policies_refused_total: 1"), "{stats}");
 
+    // Far more than any other answer that the gateway reads.
+    let large: String = (0..2000)
+        .map(|n| format!("  - {{namespaces: [n{n}], apiGroups: [\"\"], resources: [configmaps], resourceNames: [a{n}, b{n}], verbs: [get]}}\n"))
+        .collect();
+    let good = stack.policy();
+    stack.apply(&format!("{}\n{large}", good.trim_end())).unwrap();
+    stack.apply(&good).unwrap();
+
     // Without it, the last good policy stays; a gateway that starts anew has none.
     stack.kubectl(&["delete", "configmap", "keyhole-policy", "-n", "keyhole"]).unwrap();
     thread::sleep(Duration::from_secs(3));

@@ -65,16 +65,9 @@ impl LivePolicy {
     /// To be called with each tick; takes up what another worker has found, or sees
     /// to it that somebody looks.
     pub fn tick(&mut self, shared: &dyn Shared, now: Now) -> Vec<Effect> {
-        let mut effects = Vec::new();
-        let failed = self.found.failure(now.steady).is_some();
-        if !failed && !self.found.is_fresh(now.steady) {
-            let key = self.source.shared_key();
-            if let Some(flight) = self.found.look(shared, &key, now) {
-                effects.push(Effect::Call(Call::policy(flight, &self.source.path())));
-            }
-        }
-        effects.extend(self.take_up(shared, now));
-        effects
+        let flight = self.found.refresh(shared, &self.source.shared_key(), now);
+        let call = flight.map(|flight| Effect::Call(Call::policy(flight, &self.source.path())));
+        call.into_iter().chain(self.take_up(shared, now)).collect()
     }
 
     /// The answer to a call of [`tick`](Self::tick), or that there was none.
@@ -110,12 +103,13 @@ impl LivePolicy {
         let resource_version = map.metadata.resource_version.clone();
         let renew_at = now.steady.after(jittered(self.source.refresh, now.jitter));
         let last_good = before.and_then(|before| before.revision.clone());
-        let is_known = before.is_some_and(|before| before.resource_version == resource_version);
+        if before.is_some_and(|before| before.resource_version == resource_version) {
+            return Ok(Found { resource_version, revision: last_good, renew_at });
+        }
         let revision = match load_policy(text) {
-            _ if is_known => last_good,
             Ok(loaded) => {
                 let revision = loaded.revision.to_string();
-                let key = self.source.text_key(&revision);
+                let key = self.source.text_key();
                 shared::update(shared, &key, |_: String| (text.to_string(), ()));
                 Some(revision)
             }
@@ -142,9 +136,10 @@ impl LivePolicy {
         if self.active.as_ref() == Some(&revision) {
             return None;
         }
-        let text = shared.get(&self.source.text_key(&revision))?;
+        let text = shared.get(&self.source.text_key())?;
         let text: String = serde_json::from_slice(&text.value).ok()?;
-        let loaded = load_policy(&text).ok()?;
+        // It may be that of the next one already, which is not found yet.
+        let loaded = load_policy(&text).ok().filter(|own| own.revision.as_str() == revision)?;
         self.active = Some(revision);
         Some(Effect::Policy(Box::new(loaded)))
     }

@@ -35,8 +35,8 @@ impl Source {
         format!("policy/1/{}/{}/{}", self.namespace, self.name, self.key)
     }
 
-    /// Where the text of a revision lies: one at a time.
-    pub(crate) fn text_key(&self, _: &str) -> String {
+    /// Where the text of the last good policy lies.
+    pub(crate) fn text_key(&self) -> String {
         format!("policy-text/1/{}/{}/{}", self.namespace, self.name, self.key)
     }
 

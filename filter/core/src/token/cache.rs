@@ -46,6 +46,19 @@ impl<V: Clone + DeserializeOwned + Lasting + Serialize> Cached<V> {
         (now < *until).then_some((*until, failure))
     }
 
+    /// [`look`](Self::look)s, unless there is no need to, or no use in it.
+    pub(crate) fn refresh(
+        &mut self,
+        shared: &dyn Shared,
+        key: &str,
+        now: Now,
+    ) -> Option<Flight> {
+        match self.is_fresh(now.steady) || self.failure(now.steady).is_some() {
+            true => None,
+            false => self.look(shared, key, now),
+        }
+    }
+
     /// Looks for something fresh. If it returns a flight, it is this worker that has
     /// to ask for it, and to [`settle`](Self::settle) the flight.
     pub(crate) fn look(&mut self, shared: &dyn Shared, key: &str, now: Now) -> Option<Flight> {

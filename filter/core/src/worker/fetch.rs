@@ -33,10 +33,7 @@ impl Worker {
         shared: &dyn Shared,
         now: Now,
     ) -> Option<Effect> {
-        if self.identity.is_fresh(now.steady) || self.identity.failure(now.steady).is_some() {
-            return None;
-        }
-        let flight = self.identity.look(shared, IDENTITY, now)?;
+        let flight = self.identity.refresh(shared, IDENTITY, now)?;
         Some(Effect::Call(Call::identity(flight)))
     }
 
@@ -48,14 +45,10 @@ impl Worker {
     ) -> Option<Effect> {
         // After a 401 the apiserver ends the connection, under what else is on it.
         let is_settled = self.identity.is_held() || self.identity.failure(now.steady).is_some();
-        if policy.gateway.verification == Verification::ClaimsOnly
-            || !is_settled
-            || self.keys.is_fresh(now.steady)
-            || self.keys.failure(now.steady).is_some()
-        {
+        if policy.gateway.verification == Verification::ClaimsOnly || !is_settled {
             return None;
         }
-        let flight = self.keys.look(shared, KEYS, now)?;
+        let flight = self.keys.refresh(shared, KEYS, now)?;
         Some(Effect::Call(Call::discovery(flight)))
     }
 
