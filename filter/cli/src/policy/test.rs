@@ -8,7 +8,7 @@ use clap::Args;
 use keyhole_core::{Expected, Policy, PolicyTest, judge, read_tests};
 
 use super::junit::junit;
-use super::{client, listing, read, report};
+use super::{client, count, listing, read, report};
 use crate::Outcome;
 
 #[derive(Args)]
@@ -87,8 +87,7 @@ fn table(tests: &Path, tested: &[Tested]) -> String {
         }
     }
     let failed = tested.iter().filter(|tested| tested.failure.is_some()).count();
-    let count = tested.len();
-    text.push_str(&format!("{count} tests, {failed} failed\n"));
+    text.push_str(&format!("{}, {failed} failed\n", count(tested.len(), "test")));
     text
 }
 

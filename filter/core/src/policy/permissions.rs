@@ -17,7 +17,11 @@ pub use self::term::{PathTerm, Permission, ResourceTerm, Scope, Term};
 
 /// A set of permissions, none within another.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Permissions(BTreeMap<Permission, VerbSet>);
+pub struct Permissions {
+    entries: BTreeMap<Permission, VerbSet>,
+    /// The combinations of stars that may occur, a bit each: others need no look.
+    stars: u16,
+}
 
 // === impl Policy ===
 
@@ -25,16 +29,17 @@ impl Policy {
     /// What a client may do: its roles together.
     pub fn permissions(&self, client: &Client) -> Permissions {
         let spelling = self.names.spelling();
-        let mut all = Permissions::default();
-        for rules in client.roles.iter().filter_map(|role| self.roles.get(*role)) {
-            for (pattern, verbs) in rules.resources() {
-                all.allow(Permission::Resource(ResourceTerm::of(pattern, &spelling)), verbs);
-            }
-            for (pattern, verbs) in rules.paths() {
-                all.allow(Permission::Path(PathTerm::of(pattern, &spelling)), verbs);
-            }
-        }
-        all.minimal()
+        let roles = client.roles.iter().filter_map(|role| self.roles.get(*role));
+        let all = roles.flat_map(|rules| {
+            let resources = rules.resources().map(|(pattern, verbs)| {
+                (Permission::Resource(ResourceTerm::of(pattern, &spelling)), verbs)
+            });
+            let paths = rules.paths().map(|(pattern, verbs)| {
+                (Permission::Path(PathTerm::of(pattern, &spelling)), verbs)
+            });
+            resources.chain(paths)
+        });
+        all.collect()
     }
 }
 
@@ -42,11 +47,11 @@ impl Policy {
 
 impl Permissions {
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.entries.is_empty()
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&Permission, VerbSet)> {
-        self.0.iter().map(|(permission, verbs)| (permission, *verbs))
+        self.entries.iter().map(|(permission, verbs)| (permission, *verbs))
     }
 
     /// What is not within the others.
@@ -55,7 +60,7 @@ impl Permissions {
         let rest = self.iter().map(|(permission, verbs)| {
             (permission.clone(), verbs.without(others.verbs(permission)))
         });
-        Self(rest.filter(|(_, verbs)| *verbs != VerbSet::default()).collect())
+        Self::of(rest.filter(|(_, verbs)| *verbs != VerbSet::default()).collect())
     }
 
     /// The verbs that are allowed on all that a permission is about.
@@ -81,32 +86,37 @@ impl Permissions {
         }
     }
 
-    fn allow(&mut self, permission: Permission, verbs: VerbSet) {
-        let entry = self.0.entry(permission).or_default();
-        *entry = entry.union(verbs);
+    fn of(entries: BTreeMap<Permission, VerbSet>) -> Self {
+        let stars = entries.keys().map(|permission| match permission {
+            Permission::Path(_) => 0,
+            Permission::Resource(term) => 1 << term.stars(),
+        });
+        let stars = stars.fold(0, |all, stars| all | stars);
+        Self { entries, stars }
     }
 
     /// One after the other, for two may each lie within the other and a third.
     fn minimal(self) -> Self {
         let mut kept = self.clone();
-        for (permission, verbs) in self.0 {
-            kept.0.remove(&permission);
+        for (permission, verbs) in self.entries {
+            kept.entries.remove(&permission);
             let verbs = verbs.without(kept.verbs(&permission));
             if verbs != VerbSet::default() {
-                kept.0.insert(permission, verbs);
+                kept.entries.insert(permission, verbs);
             }
         }
-        kept
+        Self::of(kept.entries)
     }
 
     fn own(&self, permission: &Permission) -> VerbSet {
-        self.0.get(permission).copied().unwrap_or_default()
+        self.entries.get(permission).copied().unwrap_or_default()
     }
 
     /// What permissions allow that are like this one, or have stars where it has none.
     fn starred(&self, term: &ResourceTerm, resource_too: bool) -> VerbSet {
         (0..16_u8)
             .filter(|stars| resource_too || stars & 4 == 0)
+            .filter(|stars| self.stars & (1 << (stars | term.stars())) != 0)
             .filter_map(|stars| term.starred(stars))
             .map(|wider| self.own(&Permission::Resource(wider)))
             .fold(VerbSet::default(), VerbSet::union)
@@ -116,9 +126,12 @@ impl Permissions {
 /// All of them together.
 impl FromIterator<(Permission, VerbSet)> for Permissions {
     fn from_iter<I: IntoIterator<Item = (Permission, VerbSet)>>(permissions: I) -> Self {
-        let mut all = Self::default();
-        permissions.into_iter().for_each(|(permission, verbs)| all.allow(permission, verbs));
-        all.minimal()
+        let mut entries: BTreeMap<Permission, VerbSet> = BTreeMap::new();
+        for (permission, verbs) in permissions {
+            let entry = entries.entry(permission).or_default();
+            *entry = entry.union(verbs);
+        }
+        Self::of(entries).minimal()
     }
 }
 

@@ -83,6 +83,15 @@ impl ResourceTerm {
         }
     }
 
+    /// Its stars, a bit each: scope, group, resource, name.
+    pub(super) fn stars(&self) -> u8 {
+        let bit = |is: bool, bit: u8| if is { bit } else { 0 };
+        bit(self.scope == Scope::AnyNamespace, 1)
+            | bit(self.group == Term::Any, 2)
+            | bit(self.resource == Term::Any, 4)
+            | bit(self.name == Term::Any, 8)
+    }
+
     /// With stars in these dimensions (a bit each: scope, group, resource, name);
     /// `None` if one cannot be there, or is there already.
     pub(super) fn starred(&self, stars: u8) -> Option<Self> {
