@@ -5,6 +5,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use crate::pod::lifecycle::{Flight, Held};
 use crate::policy::account::Account;
 use crate::policy::{Client, KeyRefused, Permit, Policy};
 use crate::refusal::{Forbidden, Refusal, Refused, Why};
@@ -17,7 +18,6 @@ use crate::request::verb::Verb;
 use crate::request::{Method, Request};
 use crate::time::{Now, Steady, UnixTime};
 use crate::token::Token;
-use crate::token::lifecycle::{Flight, Held};
 use crate::token::tokens::Tokens;
 use crate::upstream::{self, Headers};
 

@@ -17,11 +17,11 @@ use serde::{Deserialize, Serialize};
 use self::config_map::ConfigMap;
 use crate::answer::Answer;
 use crate::config::{Problem, Source, load_policy};
-use crate::shared::{self, Shared};
+use crate::pod::cache::Cached;
+use crate::pod::failure::Failure;
+use crate::pod::lifecycle::Lasting;
+use crate::pod::shared::{self, Shared};
 use crate::time::{Now, Steady};
-use crate::token::cache::Cached;
-use crate::token::failure::Failure;
-use crate::token::lifecycle::Lasting;
 use crate::worker::effect::{Call, Effect, Purpose};
 use crate::worker::notice::Notice;
 

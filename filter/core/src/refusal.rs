@@ -8,6 +8,7 @@ use alloc::string::{String, ToString};
 use core::time::Duration;
 
 use crate::admit::Subject;
+use crate::pod::failure::Failure;
 use crate::policy::KeyRefused;
 use crate::policy::account::Account;
 use crate::reply::{Details, Reply, Status};
@@ -16,7 +17,6 @@ use crate::request::attributes::Attributes;
 use crate::request::head::HeadError;
 use crate::request::media::Unsupported;
 use crate::request::streaming::Streaming;
-use crate::token::failure::Failure;
 
 /// A refusal, and whom it is addressed to.
 #[derive(Clone, Debug)]

@@ -3,11 +3,8 @@
 //! The TokenRequest API: `POST .../serviceaccounts/{name}/token` answers 201 with
 //! `status.token`. Anything else did not happen.
 
-pub(crate) mod cache;
 pub(crate) mod claims;
-pub(crate) mod failure;
 pub(crate) mod keys;
-pub(crate) mod lifecycle;
 pub(crate) mod tokens;
 pub(crate) mod waiting;
 
@@ -20,12 +17,12 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::answer::Answer;
+use crate::pod::failure::Failure;
+use crate::pod::lifecycle::Lasting;
 use crate::policy::account::Account;
 use crate::time::{Now, Steady, UnixTime};
 use crate::token::claims::{Claims, Expected};
-use crate::token::failure::Failure;
 use crate::token::keys::Keys;
-use crate::token::lifecycle::Lasting;
 
 /// A token is not sent in the last seconds of its life: a body may follow its head
 /// by `request_timeout` (60 s in envoy/bootstrap.yaml), and an answer takes a while.

@@ -8,7 +8,7 @@ use core::time::Duration;
 use super::problem::{At, Problems};
 use super::syntax::{is_label, is_segment, is_subdomain};
 use super::written;
-use crate::token::failure::Failure;
+use crate::pod::failure::Failure;
 
 const DEFAULT_KEY: &str = "policy.yaml";
 const DEFAULT_REFRESH_SECONDS: u64 = 2;

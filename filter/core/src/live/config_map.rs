@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::answer::Answer;
 use crate::config::{Problem, Source};
-use crate::token::failure::Failure;
+use crate::pod::failure::Failure;
 
 /// What an Event's `message` may have (`validation.ValidateEventCreate`).
 const LONGEST_MESSAGE: usize = 1024;

@@ -3,7 +3,7 @@ use alloc::vec;
 use super::*;
 use crate::answer::tests::answer;
 use crate::config::{PluginConfig, load_plugin_config};
-use crate::shared::Unshared;
+use crate::pod::shared::Unshared;
 use crate::token::tests::at;
 
 const GOOD: &str = "{apiVersion: keyhole/v1, kind: Policy, clients: []}";

@@ -7,8 +7,8 @@ use core::time::Duration;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use serde::Deserialize;
 
+use crate::pod::failure::Failure;
 use crate::time::UnixTime;
-use crate::token::failure::Failure;
 
 /// By how much the apiserver's clocks may differ from each other.
 pub(crate) const TOLERANCE: Duration = Duration::from_secs(60);

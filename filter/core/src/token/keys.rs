@@ -14,10 +14,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::answer::Answer;
+use crate::pod::failure::{Failure, one_line};
+use crate::pod::lifecycle::Lasting;
 use crate::time::{Steady, UnixTime};
 use crate::token::claims::{Claims, Expected, TOLERANCE};
-use crate::token::failure::{Failure, one_line};
-use crate::token::lifecycle::Lasting;
 
 pub(crate) const DISCOVERY_PATH: &str = "/.well-known/openid-configuration";
 pub(crate) const KEYS_PATH: &str = "/openid/v1/jwks";

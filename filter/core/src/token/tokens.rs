@@ -7,13 +7,13 @@ use core::time::Duration;
 
 use hashbrown::HashMap;
 
+use crate::pod::cache::Cached;
+use crate::pod::failure::Failure;
+use crate::pod::lifecycle::{Flight, Held};
+use crate::pod::shared::Shared;
 use crate::policy::account::Account;
-use crate::shared::Shared;
 use crate::time::{Now, Steady};
 use crate::token::Token;
-use crate::token::cache::Cached;
-use crate::token::failure::Failure;
-use crate::token::lifecycle::{Flight, Held};
 
 /// All tokens of one worker; the other workers' are found in shared memory.
 #[derive(Debug, Default)]

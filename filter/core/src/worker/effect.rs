@@ -10,10 +10,10 @@ use super::notice::Notice;
 use crate::admit::{Sent, Verdict};
 use crate::config::Loaded;
 use crate::live::config_map::Event;
+use crate::pod::lifecycle::{CALL_TIMEOUT, Flight};
 use crate::resend::Ready;
 use crate::token;
 use crate::token::keys::{DISCOVERY_PATH, KEYS_PATH};
-use crate::token::lifecycle::{CALL_TIMEOUT, Flight};
 use crate::token::tokens::Wanted;
 use crate::upstream::AUTHORITY;
 

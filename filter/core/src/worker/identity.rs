@@ -9,9 +9,9 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::answer::Answer;
+use crate::pod::failure::Failure;
+use crate::pod::lifecycle::Lasting;
 use crate::time::Steady;
-use crate::token::failure::Failure;
-use crate::token::lifecycle::Lasting;
 
 const PATH: &str = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
 const BODY: &[u8] = br#"{"kind":"SelfSubjectReview","apiVersion":"authentication.k8s.io/v1"}"#;

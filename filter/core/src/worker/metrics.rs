@@ -16,9 +16,9 @@ use hashbrown::HashMap;
 
 use crate::admit::{Subject, Verdict};
 use crate::config::Revision;
+use crate::pod::failure::Failure;
 use crate::request::verb::Verb;
 use crate::time::{Steady, UnixTime};
-use crate::token::failure::Failure;
 
 /// How often they are handed over.
 const PERIOD: Duration = Duration::from_secs(1);

@@ -13,8 +13,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::answer::tests::answer;
 use crate::config::load_policy;
+use crate::pod::shared::Unshared;
 use crate::policy::key::KeyDigest;
-use crate::shared::Unshared;
 use crate::token::tests::{created, jwt};
 
 const WORKERS: usize = 3;

@@ -4,9 +4,9 @@ use alloc::string::{String, ToString};
 use core::fmt;
 
 use super::identity::Identity;
+use crate::pod::failure::{Failure, one_line};
 use crate::policy::account::Account;
 use crate::token::Token;
-use crate::token::failure::{Failure, one_line};
 use crate::token::keys::Keys;
 
 #[derive(Clone, Debug)]

@@ -9,11 +9,11 @@ use serde::Serialize;
 
 use crate::admit::{Subject, Verdict};
 use crate::config::Revision;
+use crate::pod::failure::Failure;
 use crate::refusal::{Refusal, Refused};
 use crate::reply::Reply;
 use crate::request::head::Header;
 use crate::time::UnixTime;
-use crate::token::failure::Failure;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Probe {

@@ -9,11 +9,11 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::metrics::Metrics;
+use crate::pod::lifecycle::{Event, Slot};
+use crate::pod::shared::{self, Shared};
 use crate::policy::Policy;
-use crate::shared::{self, Shared};
 use crate::time::{Now, Steady};
 use crate::token::Token;
-use crate::token::lifecycle::{Event, Slot};
 
 /// Tokens looked at in one step, so that a step stays short.
 const PER_STEP: usize = 100;

@@ -8,8 +8,8 @@ use super::effect::Upstream;
 use super::*;
 use crate::answer::tests::answer;
 use crate::config::load_policy;
+use crate::pod::shared::Unshared;
 use crate::policy::key::KeyDigest;
-use crate::shared::Unshared;
 use crate::token::tests::{at, created, minted};
 
 /// One worker with a policy, and what the apiserver answers to its calls.

@@ -3,10 +3,10 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::shared::{self, Shared};
+use crate::pod::failure::Failure;
+use crate::pod::lifecycle::{Effect, Event, Flight, Held, Lasting, Slot};
+use crate::pod::shared::{self, Shared};
 use crate::time::{Now, Steady};
-use crate::token::failure::Failure;
-use crate::token::lifecycle::{Effect, Event, Flight, Held, Lasting, Slot};
 
 /// What this worker knows, so that a request need not look at shared memory.
 #[derive(Debug)]

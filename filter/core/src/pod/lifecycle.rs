@@ -18,8 +18,8 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::pod::failure::Failure;
 use crate::time::{Now, Steady};
-use crate::token::failure::Failure;
 
 /// How long one call may take.
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(5);
