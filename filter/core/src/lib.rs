@@ -37,7 +37,6 @@ mod refusal;
 mod reply;
 mod request;
 mod resend;
-
 mod time;
 mod token;
 mod upstream;
