@@ -28,6 +28,15 @@ struct Seen {
     denied: usize,
 }
 
+/// Ends the load, also when a swap fails.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 fn seconds() -> u64 {
     env::var("KEYHOLE_FLIP_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(15)
 }
@@ -66,6 +75,7 @@ fn flip(name: &str, arguments: &[&str]) {
     let (seen, swaps) = thread::scope(|scope| {
         let threads: Vec<_> =
             (0..THREADS).map(|_| scope.spawn(|| load(&client, &stop))).collect();
+        let ended = Stop(&stop);
         let end = Instant::now() + Duration::from_secs(seconds());
         let mut swaps = 0;
         while Instant::now() < end {
@@ -75,7 +85,7 @@ fn flip(name: &str, arguments: &[&str]) {
             swaps += 1;
             thread::sleep(next.saturating_duration_since(Instant::now()));
         }
-        stop.store(true, Ordering::Relaxed);
+        drop(ended);
         let seen = threads.into_iter().map(|thread| thread.join().unwrap());
         let sum = seen.fold(Seen::default(), |a, b| Seen {
             sent: a.sent + b.sent,
