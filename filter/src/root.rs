@@ -157,7 +157,9 @@ impl RootContext for Root {
         let effects = self.tick();
         self.carry_out(effects);
         hand_over_metrics();
-        if host::tick_every(worker::with(|worker| worker.pace())).is_err() {
+        let pace = worker::with(|worker| worker.pace());
+        let pace = self.live.as_ref().map_or(pace, |live| pace.min(live.pace()));
+        if host::tick_every(pace).is_err() {
             log::error!("Envoy did not set the timer: tokens are not renewed");
         }
     }

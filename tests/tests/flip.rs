@@ -72,6 +72,8 @@ fn flip(name: &str, arguments: &[&str]) {
     assert!(first.contains(rule));
     let second = first.replace(rule, &rule.replace("pods", "services"));
     let (client, stop) = (stack.client(), AtomicBool::new(false));
+    // Each worker takes up the first policy for itself.
+    thread::sleep(ROUND);
     let (seen, swaps) = thread::scope(|scope| {
         let threads: Vec<_> =
             (0..THREADS).map(|_| scope.spawn(|| load(&client, &stop))).collect();

@@ -25,6 +25,8 @@ use crate::time::{Now, Steady};
 use crate::worker::effect::{Call, Effect, Purpose};
 use crate::worker::notice::Notice;
 
+const STARTING: Duration = Duration::from_millis(100);
+
 /// A policy that is read from a ConfigMap again and again.
 #[derive(Debug)]
 pub struct LivePolicy {
@@ -68,6 +70,14 @@ impl LivePolicy {
         let flight = self.found.refresh(shared, &self.source.shared_key(), now);
         let call = flight.map(|flight| Effect::Call(Call::policy(flight, &self.source.path())));
         call.into_iter().chain(self.take_up(shared, now)).collect()
+    }
+
+    /// How soon to look at the latest: without a policy nobody is served.
+    pub const fn pace(&self) -> Duration {
+        match self.active {
+            None => STARTING,
+            Some(_) => self.source.refresh,
+        }
     }
 
     /// The answer to a call of [`tick`](Self::tick), or that there was none.
