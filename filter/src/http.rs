@@ -39,7 +39,7 @@ impl Http {
         let now = host::now();
         let verdict = worker::with(|worker| match &self.policy {
             Some(policy) => worker.request(policy, self.stream, &self.headers, body, now),
-            None => Some(worker.request_without_policy(&self.headers, now)),
+            None => Some(worker.request_without_policy(&self.headers)),
         });
         let Some(verdict) = verdict else {
             return host::tick_every(SOON).map(|()| Action::Pause);

@@ -64,9 +64,9 @@ impl Root {
     fn answered(&mut self, purpose: Purpose, answer: &Answer) -> Vec<Effect> {
         let now = host::now();
         let Self { policy, live, .. } = self;
-        worker::with_shared(|worker, shared| match (&purpose, live) {
-            (Purpose::Policy(_), Some(live)) => live.answered(&purpose, answer, shared, now),
-            _ => {
+        worker::with_shared(|worker, shared| match (purpose, live) {
+            (Purpose::Policy(flight), Some(live)) => live.answered(flight, answer, shared, now),
+            (purpose, _) => {
                 let policy = policy.as_deref().unwrap_or(&NO_POLICY);
                 worker.answered(policy, purpose, answer, shared, now)
             }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Subcommand;
-use keyhole_core::{Client, Listing, Policy, Problem, list_policy, load_policy};
+use keyhole_core::{Client, Listing, Loaded, Policy, Problem, list_policy, load_policy};
 
 use crate::Outcome;
 use crate::object::Object;
@@ -130,6 +130,17 @@ pub(crate) fn read(file: &Path) -> anyhow::Result<String> {
     String::from_utf8(bytes).with_context(|| format!("{} is not UTF-8", file.display()))
 }
 
+/// The policy in a file; `None` if it has problems, which have been told.
+pub(crate) fn load(file: &Path) -> anyhow::Result<Option<Loaded>> {
+    match load_policy(&read(file)?) {
+        Ok(loaded) => Ok(Some(loaded)),
+        Err(problems) => {
+            report(file, &problems);
+            Ok(None)
+        }
+    }
+}
+
 /// The policy in a file, for commands that cannot do without one.
 pub(crate) fn listing(file: &Path) -> anyhow::Result<Listing> {
     list_policy(&read(file)?).map_err(|problems| {
@@ -151,7 +162,7 @@ pub(crate) fn client<'p>(policy: &'p Policy, name: &str) -> anyhow::Result<&'p C
     })
 }
 
-pub(crate) fn report(file: &Path, problems: &[Problem]) {
+fn report(file: &Path, problems: &[Problem]) {
     for problem in problems {
         eprintln!("{}", placed(file, "", problem));
     }

@@ -1,5 +1,6 @@
 //! `keyhole rbac`.
 
+mod bound;
 mod generate;
 mod wider;
 
@@ -7,8 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use keyhole_core::{Loaded, Policy, load_policy};
+use keyhole_core::{Loaded, Policy};
 
+use self::bound::BoundRole;
 use crate::object::Object;
 use crate::{Outcome, policy};
 
@@ -61,23 +63,15 @@ fn gateway(
     account: &Object,
     config_map: Option<&Object>,
 ) -> anyhow::Result<Outcome> {
-    match load_policy(&policy::read(file)?) {
-        Ok(Loaded { policy, .. }) => {
-            let roles = token_roles(&policy, account)
-                .into_iter()
-                .chain(config_map.map(|own| policy_role(own, account)));
-            print!("{}", roles.collect::<Vec<_>>().join("---\n"));
-            Ok(Outcome::Done)
-        }
-        Err(problems) => {
-            policy::report(file, &problems);
-            Ok(Outcome::Problems)
-        }
-    }
+    let Some(Loaded { policy, .. }) = policy::load(file)? else { return Ok(Outcome::Problems) };
+    let roles = token_roles(&policy, account)
+        .into_iter()
+        .chain(config_map.map(|own| policy_role(own, account)));
+    print!("{}", roles.collect::<Vec<_>>().join("---\n"));
+    Ok(Outcome::Done)
 }
 
-/// One Role and one RoleBinding for each namespace. Names are quoted, for YAML
-/// would read some of them as numbers.
+/// One Role and one RoleBinding for each namespace.
 fn token_roles(policy: &Policy, gateway: &Object) -> Vec<String> {
     let mut accounts: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for client in policy.clients() {
@@ -95,7 +89,7 @@ fn token_roles(policy: &Policy, gateway: &Object) -> Vec<String> {
 ",
             names.join(", ")
         );
-        bound_role("keyhole-tokens", namespace, &rule, gateway)
+        role("keyhole-tokens", namespace, &rule, gateway)
     });
     documents.collect()
 }
@@ -113,24 +107,11 @@ fn policy_role(Object { namespace, name }: &Object, gateway: &Object) -> String 
   verbs: [create]
 "
     );
-    bound_role("keyhole-policy", namespace, &rules, gateway)
+    role("keyhole-policy", namespace, &rules, gateway)
 }
 
-fn bound_role(role: &str, namespace: &str, rules: &str, gateway: &Object) -> String {
-    let Object { namespace: gateway_namespace, name: gateway } = gateway;
-    format!(
-        "\
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {{name: {role}, namespace: {namespace:?}, labels: {{app.kubernetes.io/part-of: keyhole}}}}
-rules:
-{rules}---
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {{name: {role}, namespace: {namespace:?}, labels: {{app.kubernetes.io/part-of: keyhole}}}}
-roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: {role}}}
-subjects:
-- {{kind: ServiceAccount, name: {gateway:?}, namespace: {gateway_namespace:?}}}
-"
-    )
+fn role(name: &str, namespace: &str, rules: &str, gateway: &Object) -> String {
+    let labels = "app.kubernetes.io/part-of: keyhole";
+    let namespace = Some(namespace);
+    BoundRole { name, namespace, labels, rules, account: gateway }.to_string()
 }

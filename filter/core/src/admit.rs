@@ -1,6 +1,6 @@
 //! One request, from its head to what the host is to do with it.
 
-use alloc::borrow::{Cow, ToOwned};
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -200,7 +200,7 @@ impl<'a> Pending<'a> {
             }
             Ok(None) => Progress::Pending(self),
             Err((until, failure)) => {
-                let account = (*self.account).to_owned();
+                let account = Arc::clone(&self.account);
                 let refusal = Refusal::token(account, failure, now.until(until));
                 Progress::Done(self.refuse(refusal))
             }

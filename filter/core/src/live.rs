@@ -16,13 +16,13 @@ use serde::{Deserialize, Serialize};
 
 use self::config_map::ConfigMap;
 use crate::answer::Answer;
-use crate::config::{Problem, Source, load_policy};
+use crate::config::{Loaded, Problem, Source, load_policy};
 use crate::pod::cache::Cached;
 use crate::pod::failure::Failure;
-use crate::pod::lifecycle::Lasting;
+use crate::pod::lifecycle::{Flight, Lasting};
 use crate::pod::shared::{self, Shared};
-use crate::time::{Now, Steady};
-use crate::worker::effect::{Call, Effect, Purpose};
+use crate::time::{Now, Steady, part_of};
+use crate::worker::effect::{Call, Effect};
 use crate::worker::notice::Notice;
 
 const STARTING: Duration = Duration::from_millis(100);
@@ -69,7 +69,7 @@ impl LivePolicy {
     pub fn tick(&mut self, shared: &dyn Shared, now: Now) -> Vec<Effect> {
         let flight = self.found.refresh(shared, &self.source.shared_key(), now);
         let call = flight.map(|flight| Effect::Call(Call::policy(flight, &self.source.path())));
-        call.into_iter().chain(self.take_up(shared, now)).collect()
+        call.into_iter().chain(self.take_up(None, shared, now)).collect()
     }
 
     /// How soon to look at the latest: without a policy nobody is served.
@@ -80,55 +80,59 @@ impl LivePolicy {
         }
     }
 
-    /// The answer to a call of [`tick`](Self::tick), or that there was none.
+    /// The answer to the call of a [`tick`](Self::tick), or that there was none.
     pub fn answered(
         &mut self,
-        purpose: &Purpose,
+        flight: Flight,
         answer: &Answer,
         shared: &dyn Shared,
         now: Now,
     ) -> Vec<Effect> {
-        let Purpose::Policy(flight) = purpose else { return Vec::new() };
         let mut effects = Vec::new();
-        let found = self.read(answer, shared, now, &mut effects);
-        if let Err(failure) = &found {
-            let notice = self.source.sentence(failure);
-            effects.push(Effect::Notice(Notice::warning(&notice)));
-        }
-        self.found.settle(shared, &self.source.shared_key(), *flight, found, now);
-        effects.extend(self.take_up(shared, now));
+        let (found, read) = match self.read(answer, shared, now, &mut effects) {
+            Ok((found, read)) => (Ok(found), read),
+            Err(failure) => {
+                let notice = self.source.sentence(&failure);
+                effects.push(Effect::Notice(Notice::warning(&notice)));
+                (Err(failure), None)
+            }
+        };
+        self.found.settle(shared, &self.source.shared_key(), flight, found, now);
+        effects.extend(self.take_up(read, shared, now));
         effects
     }
 
+    /// What is in the ConfigMap, and its policy if it is a new and a good one.
     fn read(
         &self,
         answer: &Answer,
         shared: &dyn Shared,
         now: Now,
         effects: &mut Vec<Effect>,
-    ) -> Result<Found, Failure> {
+    ) -> Result<(Found, Option<Loaded>), Failure> {
         let map = ConfigMap::read(answer)?;
         let text = map.policy(&self.source.key)?;
         let before = self.found.held(now.steady).map(|held| &held.value);
         let resource_version = map.metadata.resource_version.clone();
-        let renew_at = now.steady.after(jittered(self.source.refresh, now.jitter));
+        let refresh = self.source.refresh;
+        let tenth = refresh.checked_div(10).unwrap_or_default();
+        let renew_at = now.steady.after(refresh.saturating_sub(part_of(tenth, now.jitter)));
         let last_good = before.and_then(|before| before.revision.clone());
         if before.is_some_and(|before| before.resource_version == resource_version) {
-            return Ok(Found { resource_version, revision: last_good, renew_at });
+            return Ok((Found { resource_version, revision: last_good, renew_at }, None));
         }
-        let revision = match load_policy(text) {
+        let (revision, read) = match load_policy(text) {
             Ok(loaded) => {
-                let revision = loaded.revision.to_string();
                 let key = self.source.text_key();
                 shared::update(shared, &key, |_: String| (text.to_string(), ()));
-                Some(revision)
+                (Some(loaded.revision.to_string()), Some(loaded))
             }
             Err(problems) => {
                 effects.extend(self.refused(&map, &problems));
-                last_good
+                (last_good, None)
             }
         };
-        Ok(Found { resource_version, revision, renew_at })
+        Ok((Found { resource_version, revision, renew_at }, read))
     }
 
     fn refused(&self, map: &ConfigMap, problems: &[Problem]) -> Vec<Effect> {
@@ -140,26 +144,31 @@ impl LivePolicy {
         effects
     }
 
-    /// Puts in force what was found, if it is not yet.
-    fn take_up(&mut self, shared: &dyn Shared, now: Now) -> Option<Effect> {
+    /// Puts in force what was found, if it is not yet; `read` is what this worker has
+    /// just read itself.
+    fn take_up(
+        &mut self,
+        read: Option<Loaded>,
+        shared: &dyn Shared,
+        now: Now,
+    ) -> Option<Effect> {
         let revision = self.found.held(now.steady)?.value.revision.clone()?;
         if self.active.as_ref() == Some(&revision) {
             return None;
         }
-        let text = shared.get(&self.source.text_key())?;
-        let text: String = serde_json::from_slice(&text.value).ok()?;
         // It may be that of the next one already, which is not found yet.
-        let loaded = load_policy(&text).ok().filter(|own| own.revision.as_str() == revision)?;
+        let loaded = read
+            .or_else(|| self.read_by_another(shared))
+            .filter(|loaded| loaded.revision.as_str() == revision)?;
         self.active = Some(revision);
         Some(Effect::Policy(Box::new(loaded)))
     }
-}
 
-/// Up to a tenth sooner, so that many gateways do not ask at once.
-fn jittered(refresh: Duration, jitter: u64) -> Duration {
-    let tenth = u64::try_from(refresh.as_millis()).unwrap_or(u64::MAX) / 10;
-    let sooner = jitter.checked_rem(tenth.max(1)).unwrap_or(0);
-    refresh.saturating_sub(Duration::from_millis(sooner))
+    fn read_by_another(&self, shared: &dyn Shared) -> Option<Loaded> {
+        let text = shared.get(&self.source.text_key())?;
+        let text: String = serde_json::from_slice(&text.value).ok()?;
+        load_policy(&text).ok()
+    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use core::time::Duration;
 
 use crate::admit::Subject;
@@ -47,17 +48,17 @@ pub enum Refusal {
     #[error(transparent)]
     Request(#[from] RequestError),
     #[error("no token for the ServiceAccount {account} can be had: {failure}")]
-    Token { account: Box<Account>, failure: Failure, retry_after: u32 },
+    Token { account: Arc<Account>, failure: Failure, retry_after: u32 },
     #[error(
         "the apiserver answered 401 to the token of the ServiceAccount {0}: try again; if it stays so, look at what stands behind this resource, and at the client's `audiences`"
     )]
-    TokenRejected(Box<Account>),
+    TokenRejected(Arc<Account>),
     #[error("too many requests are waiting for a token of the ServiceAccount {0}")]
-    TooManyWaiting(Box<Account>),
+    TooManyWaiting(Arc<Account>),
     #[error(transparent)]
     Unsupported(#[from] Unsupported),
     #[error("no token for the ServiceAccount {0} came in time: try again")]
-    WaitedTooLong(Box<Account>),
+    WaitedTooLong(Arc<Account>),
 }
 
 /// A denial in the apiserver's own words.
@@ -108,10 +109,10 @@ impl Forbidden {
 
 impl Refusal {
     /// There will be no token for this long.
-    pub(crate) fn token(account: Account, failure: Failure, wait: Duration) -> Self {
+    pub(crate) fn token(account: Arc<Account>, failure: Failure, wait: Duration) -> Self {
         let seconds = wait.as_millis().div_ceil(1000).max(1);
         let retry_after = seconds.try_into().unwrap_or(u32::MAX);
-        Self::Token { account: Box::new(account), failure, retry_after }
+        Self::Token { account, failure, retry_after }
     }
 
     /// What the client gets: exactly one JSON document, a Kubernetes `Status`.

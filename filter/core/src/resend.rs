@@ -2,19 +2,21 @@
 //! was executed, so the request may be sent once more, with another token.
 
 use alloc::borrow::ToOwned;
-use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::admit::{Forward, Pending, Progress, Sent, Verdict, permit};
 use crate::answer::Answer;
 use crate::policy::Policy;
+use crate::policy::account::Account;
 use crate::refusal::{Refusal, Refused};
 use crate::reply::Reply;
 use crate::request::head::{Body, Header};
 use crate::request::verb::Verb;
 use crate::time::{Now, Steady};
 use crate::token::tokens::Tokens;
+use crate::token::waiting::Resumed;
 
 /// Longer bodies are not kept to be sent once more.
 pub const MAX_KEPT_BODY_BYTES: usize = 64 * 1024;
@@ -75,23 +77,20 @@ impl Unauthorized {
         (!is_watch).then_some(Self { pending, body })
     }
 
-    pub(crate) fn account(&self) -> &crate::Account {
+    pub(crate) fn account(&self) -> &Arc<Account> {
         self.pending.account()
     }
 
     /// Ends the wait, or goes on waiting.
-    pub(crate) fn resume(
-        self,
-        tokens: &mut Tokens,
-        now: Steady,
-    ) -> Result<Result<Ready, Verdict<'static>>, Self> {
+    pub(crate) fn resume(self, tokens: &mut Tokens, now: Steady) -> Result<Resumed, Self> {
         let Self { pending, body } = self;
         match pending.resume(tokens, now) {
-            Progress::Done(Verdict::Forward(forward)) => {
-                Ok(Ready::new(&forward, body)
-                    .ok_or_else(|| refuse(forward.sent(), Refusal::Host)))
-            }
-            Progress::Done(verdict) => Ok(Err(verdict)),
+            Progress::Done(Verdict::Forward(forward)) => Ok(Ready::new(&forward, body)
+                .map_or_else(
+                    || Resumed::Verdict(refuse(forward.sent(), Refusal::Host)),
+                    Resumed::Resend,
+                )),
+            Progress::Done(verdict) => Ok(Resumed::Verdict(verdict)),
             Progress::Pending(pending) => Err(Self { pending, body }),
         }
     }
@@ -126,7 +125,7 @@ pub(crate) fn refuse(sent: &Sent, refusal: Refusal) -> Verdict<'static> {
 
 /// A 401 means nothing to a client but that its own key is wrong.
 pub(crate) fn rejected(sent: &Sent) -> Verdict<'static> {
-    refuse(sent, Refusal::TokenRejected(Box::new((*sent.account).to_owned())))
+    refuse(sent, Refusal::TokenRejected(Arc::clone(&sent.account)))
 }
 
 /// What the client gets for the answer to the second attempt.

@@ -74,6 +74,11 @@ impl Steady {
     }
 }
 
+/// A part of `whole`, by chance: so that many gateways do not act at once.
+pub(crate) fn part_of(whole: Duration, jitter: u64) -> Duration {
+    Duration::from_millis(jitter.checked_rem(millis(whole)).unwrap_or(0))
+}
+
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

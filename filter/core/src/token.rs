@@ -20,7 +20,7 @@ use crate::answer::Answer;
 use crate::pod::failure::Failure;
 use crate::pod::lifecycle::Lasting;
 use crate::policy::account::Account;
-use crate::time::{Now, Steady, UnixTime};
+use crate::time::{Now, Steady, UnixTime, part_of};
 use crate::token::claims::{Claims, Expected};
 use crate::token::keys::Keys;
 
@@ -158,8 +158,8 @@ impl fmt::Debug for Token {
 /// (`requiresRefresh` in `pkg/kubelet/token/token_manager.go`), less up to 10 s so
 /// that many gateways do not ask at once.
 fn renewal(life: Duration, jitter: u64) -> Duration {
-    let jitter = Duration::from_millis(jitter.checked_rem(10_000).unwrap_or(0));
-    life.saturating_mul(4).checked_div(5).unwrap_or(life).saturating_sub(jitter)
+    let sooner = part_of(Duration::from_secs(10), jitter);
+    life.saturating_mul(4).checked_div(5).unwrap_or(life).saturating_sub(sooner)
 }
 
 /// The path and the body of `account`'s TokenRequest.

@@ -19,7 +19,6 @@ pub(crate) mod probe;
 pub(crate) mod skew;
 pub(crate) mod sweep;
 
-use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -31,13 +30,13 @@ use self::metrics::{Metrics, Sample};
 use self::probe::Probe;
 use self::skew::Skew;
 use self::sweep::Sweep;
-use crate::admit::{Progress, Sent, Subject, Verdict, admit};
+use crate::admit::{Progress, Sent, Verdict, admit};
 use crate::answer::Answer;
 use crate::config::{Loaded, Revision};
 use crate::pod::cache::Cached;
 use crate::pod::shared::Shared;
 use crate::policy::Policy;
-use crate::refusal::{Refusal, Refused};
+use crate::refusal::Refusal;
 use crate::request::head::{Body, Header};
 use crate::resend::{self, Original, Unauthorized};
 use crate::time::{Now, Steady, UnixTime};
@@ -115,16 +114,10 @@ impl Worker {
     }
 
     /// The same, before there is a policy.
-    pub fn request_without_policy(&mut self, headers: &[Header], now: Now) -> Verdict<'static> {
-        match Probe::of(headers) {
-            Some(Probe::Live) => self.probe(Probe::Live, now),
-            Some(Probe::Ready) | None => {
-                let refusal = Refusal::NotReady("no policy is loaded".to_string());
-                let verdict = Verdict::Refuse(Refused { subject: Subject::default(), refusal });
-                self.metrics.decided(&verdict);
-                verdict
-            }
-        }
+    pub fn request_without_policy(&mut self, headers: &[Header]) -> Verdict<'static> {
+        let verdict = Probe::of(headers).unwrap_or(Probe::Ready).verdict(None, Err(None));
+        self.metrics.decided(&verdict);
+        verdict
     }
 
     /// The apiserver answered 401 to what was sent. Without a verdict the request
@@ -222,7 +215,7 @@ impl Worker {
 
     /// How long until the next tick.
     pub fn pace(&self) -> Duration {
-        match self.waiting.len().saturating_add(self.resent.len()) {
+        match self.held_up() {
             0 if self.identity.is_held() => IDLE,
             0 => STARTING,
             _ => BUSY,
@@ -231,8 +224,13 @@ impl Worker {
 
     /// What has changed in the metrics since the last time.
     pub fn samples(&mut self, now: Now) -> Vec<Sample> {
-        let waiting = self.waiting.len().saturating_add(self.resent.len());
+        let waiting = self.held_up();
         self.metrics.samples(waiting, now.steady)
+    }
+
+    /// Requests that wait for a token, or for their second answer.
+    fn held_up(&self) -> usize {
+        self.waiting.len().saturating_add(self.resent.len())
     }
 
     fn probe(&self, probe: Probe, now: Now) -> Verdict<'static> {

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
-use keyhole_core::{
-    Loaded, Permission, Permissions, Policy, ResourceTerm, Scope, VerbSet, load_policy,
-};
+use keyhole_core::{Loaded, Permission, Permissions, Policy, ResourceTerm, Scope, VerbSet};
 
+use super::bound::BoundRole;
 use super::wider::{Wider, wider};
+use crate::object::Object;
 use crate::{Outcome, policy};
 
 #[derive(Args)]
@@ -32,18 +32,11 @@ struct Role<'p> {
 /// What a role allows, by how it is wider than the policy.
 type Allowed = BTreeMap<Vec<Wider>, Vec<(Permission, VerbSet)>>;
 
-const LABELS: &str =
-    "{app.kubernetes.io/part-of: keyhole, app.kubernetes.io/component: clients}";
+const LABELS: &str = "app.kubernetes.io/part-of: keyhole, app.kubernetes.io/component: clients";
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let Arguments { file, exact } = arguments;
-    let policy = match load_policy(&policy::read(file)?) {
-        Ok(Loaded { policy, .. }) => policy,
-        Err(problems) => {
-            policy::report(file, &problems);
-            return Ok(Outcome::Problems);
-        }
-    };
+    let Some(Loaded { policy, .. }) = policy::load(file)? else { return Ok(Outcome::Problems) };
     let (mut documents, mut warnings) = (Vec::new(), Vec::new());
     for (role, allowed) in roles(&policy) {
         let rules = rules(&role, allowed, &mut warnings);
@@ -117,29 +110,12 @@ fn rules(role: &Role<'_>, allowed: Allowed, warnings: &mut Vec<String>) -> Strin
 // === impl Role ===
 
 impl Role<'_> {
-    /// Names are quoted, for YAML would read some of them as numbers.
     fn document(&self, rules: &str) -> String {
         let Self { account_namespace, account, namespace } = self;
-        let name = format!("keyhole:{account_namespace}:{account}");
-        let (kind, within) = match namespace {
-            Some(namespace) => ("Role", format!(", namespace: {namespace:?}")),
-            None => ("ClusterRole", String::new()),
-        };
-        let metadata = format!("metadata: {{name: {name:?}{within}, labels: {LABELS}}}");
-        format!(
-            "\
-apiVersion: rbac.authorization.k8s.io/v1
-kind: {kind}
-{metadata}
-rules:
-{rules}---
-apiVersion: rbac.authorization.k8s.io/v1
-kind: {kind}Binding
-{metadata}
-roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: {kind}, name: {name:?}}}
-subjects:
-- {{kind: ServiceAccount, name: {account:?}, namespace: {account_namespace:?}}}
-"
-        )
+        let name = format!("{:?}", format!("keyhole:{account_namespace}:{account}"));
+        let namespace = namespace.as_deref();
+        let account =
+            &Object { namespace: (*account_namespace).to_owned(), name: (*account).to_owned() };
+        BoundRole { name: &name, namespace, labels: LABELS, rules, account }.to_string()
     }
 }

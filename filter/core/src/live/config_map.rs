@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::json;
 
 use crate::answer::Answer;
@@ -30,7 +30,7 @@ pub(crate) struct Metadata {
 }
 
 /// The path and the body of a request that makes an Event.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub(crate) struct Event {
     pub(crate) path: String,
     pub(crate) body: Vec<u8>,

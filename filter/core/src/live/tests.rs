@@ -5,6 +5,7 @@ use crate::answer::tests::answer;
 use crate::config::{PluginConfig, load_plugin_config};
 use crate::pod::shared::Unshared;
 use crate::token::tests::at;
+use crate::worker::effect::Purpose;
 
 const GOOD: &str = "{apiVersion: keyhole/v1, kind: Policy, clients: []}";
 const OTHER: &str = "{apiVersion: keyhole/v1, kind: Policy, clients: [], roles: [{name: r, rules: [{nonResourceURLs: [/version], verbs: [get]}]}]}";
@@ -32,13 +33,14 @@ fn tick(live: &mut LivePolicy, memory: &Unshared, second: u64, found: &Answer) -
     while !effects.is_empty() {
         let effect = effects.remove(0);
         match effect {
-            Effect::Call(call) if matches!(call.purpose, Purpose::Event) => {
-                told.push("event".to_string());
-            }
-            Effect::Call(call) => {
-                told.push("read".to_string());
-                effects.extend(live.answered(&call.purpose, found, memory, at(second)));
-            }
+            Effect::Call(call) => match call.purpose {
+                Purpose::Event => told.push("event".to_string()),
+                Purpose::Policy(flight) => {
+                    told.push("read".to_string());
+                    effects.extend(live.answered(flight, found, memory, at(second)));
+                }
+                purpose => panic!("{purpose:?}"),
+            },
             Effect::Notice(notice) => told.push(notice.to_string()),
             Effect::Policy(_) => told.push("active".to_string()),
             Effect::PolicyRefused => told.push("refused".to_string()),

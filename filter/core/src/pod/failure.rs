@@ -9,6 +9,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::answer::Answer;
+use crate::time::part_of;
 
 /// `Display` names what a platform engineer can mend. It never contains a token.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, thiserror::Error)]
@@ -68,7 +69,7 @@ impl Failure {
             Self::Keys(_) => "keys",
             Self::Malformed(_) => "malformed",
             Self::NoAnswer => "no_answer",
-            Self::Refused { status: 400..=428 | 430..=499, .. } => "refused",
+            Self::Refused { status, .. } if is_refusal(*status) => "refused",
             Self::Refused { .. } => "unavailable",
             Self::UnknownKey | Self::Unverified(_) => "unverified",
         }
@@ -80,17 +81,20 @@ impl Failure {
     /// that many gateways do not come back at once.
     pub(crate) fn pause(&self, times: u32, jitter: u64) -> Duration {
         let pause = match self {
-            Self::Refused { status: 400..=428 | 430..=499, .. } => AFTER_REFUSAL,
+            Self::Refused { status, .. } if is_refusal(*status) => AFTER_REFUSAL,
             Self::Refused { retry_after, .. } => {
                 let asked = Duration::from_secs(retry_after.unwrap_or(0).into());
                 doubled(times).max(asked.min(LONGEST_RETRY_AFTER))
             }
             _ => doubled(times),
         };
-        let half = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX) / 2;
-        let more = jitter.checked_rem(half.max(1)).unwrap_or(0);
-        pause.saturating_add(Duration::from_millis(more))
+        pause.saturating_add(part_of(pause.checked_div(2).unwrap_or_default(), jitter))
     }
+}
+
+/// 429 is no judgement: it says that the apiserver is busy.
+const fn is_refusal(status: u16) -> bool {
+    matches!(status, 400..=428 | 430..=499)
 }
 
 fn doubled(times: u32) -> Duration {

@@ -1,7 +1,6 @@
 //! Requests that wait for a token: bounded in number and in time.
 
-use alloc::borrow::ToOwned;
-use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -60,7 +59,7 @@ impl Waiting {
         now: Steady,
     ) -> Result<(), Verdict<'static>> {
         if self.requests.len() >= MOST_WAITING {
-            let account = Box::new(waiter.account().to_owned());
+            let account = Arc::clone(waiter.account());
             return Err(waiter.refuse(Refusal::TooManyWaiting(account)));
         }
         self.requests.push(Request { stream, deadline: now.after(wait), waiter });
@@ -102,7 +101,7 @@ impl Waiting {
                     still.push(Request { stream, deadline, waiter });
                 }
                 Err(waiter) => {
-                    let account = Box::new(waiter.account().to_owned());
+                    let account = Arc::clone(waiter.account());
                     let verdict = waiter.refuse(Refusal::WaitedTooLong(account));
                     done.push((stream, Resumed::Verdict(verdict)));
                 }
@@ -116,7 +115,7 @@ impl Waiting {
 // === impl Waiter ===
 
 impl Waiter {
-    fn account(&self) -> &Account {
+    fn account(&self) -> &Arc<Account> {
         match self {
             Self::First(pending) => pending.account(),
             Self::Again(unauthorized) => unauthorized.account(),
@@ -129,11 +128,7 @@ impl Waiter {
                 Progress::Done(verdict) => Ok(Resumed::Verdict(verdict)),
                 Progress::Pending(pending) => Err(Self::First(pending)),
             },
-            Self::Again(unauthorized) => match unauthorized.resume(tokens, now) {
-                Ok(Ok(ready)) => Ok(Resumed::Resend(ready)),
-                Ok(Err(verdict)) => Ok(Resumed::Verdict(verdict)),
-                Err(unauthorized) => Err(Self::Again(unauthorized)),
-            },
+            Self::Again(unauthorized) => unauthorized.resume(tokens, now).map_err(Self::Again),
         }
     }
 
