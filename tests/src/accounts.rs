@@ -1,11 +1,9 @@
 //! Many clients at once, each with its own key and its own ServiceAccount.
 
-use std::process::Command;
-
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result};
 
 use crate::client::Client;
-use crate::stack::{Stack, kubectl, new_key, text};
+use crate::stack::{Stack, new_key};
 
 /// May look at pods, make ConfigMaps, and ask the apiserver who it is.
 const ROLE: &str = r#"roles:
@@ -60,21 +58,18 @@ impl Stack {
             let client = self.anonymous().with_key(&key);
             callers.push(Caller { client, account: format!("default/{name}") });
         }
-        self.create(&manifest)?;
+        self.apply_manifest(&manifest)?;
         self.apply(&format!("apiVersion: keyhole/v1\nkind: Policy\nclients:\n{clients}{ROLE}"))
             .map_err(anyhow::Error::msg)?;
         Ok(callers)
     }
 
     /// Applies a manifest as the cluster's admin.
-    fn create(&self, manifest: &str) -> Result<()> {
-        let file = self.state().join("accounts.yaml");
+    pub fn apply_manifest(&self, manifest: &str) -> Result<()> {
+        let file = self.state().join("manifest.yaml");
         std::fs::write(&file, manifest)?;
-        let mut command: Command = kubectl();
-        command.args(["--kubeconfig", self.var("KUBECONFIG"), "apply", "-f"]).arg(file);
-        let output = command.output()?;
-        ensure!(output.status.success(), "{}", text(&output));
-        Ok(())
+        self.kubectl(&["apply", "-f", file.to_str().context("a path that is no text")?])
+            .map(drop)
     }
 }
 

@@ -23,13 +23,11 @@ fn until(stack: &Stack, path: &str, status: u16) -> Duration {
 
 /// Changes the ConfigMap as a platform engineer does.
 fn kubectl_apply(stack: &Stack, policy: &str) {
-    let file = stack.state().join("live.yaml");
     let indented: String = policy.lines().map(|line| format!("    {line}\n")).collect();
     let manifest = format!(
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: keyhole-policy, namespace: keyhole}}\ndata:\n  policy.yaml: |\n{indented}"
     );
-    fs::write(&file, manifest).unwrap();
-    stack.kubectl(&["apply", "-f", file.to_str().unwrap()]).unwrap();
+    stack.apply_manifest(&manifest).unwrap();
 }
 
 #[test]

@@ -363,13 +363,7 @@ fn promise_7_losing_the_token_endpoint_costs_nothing_until_expiry() {
 #[test]
 fn promise_7_many_first_requests_ask_for_one_token() {
     let stack = Stack::own("promise-7-many", &[]).unwrap();
-    let (key, digest) = new_key("many");
-    stack.kubectl(&["create", "serviceaccount", "many", "-n", "default"]).unwrap();
-    let many = format!(
-        "- name: many\n  keys: [{{sha256: {digest}}}]\n  serviceAccount: {{namespace: default, name: many}}\n  roles: [pod-operator]\nroles:\n"
-    );
-    stack.apply(&stack.policy().replace("roles:\n- name", &format!("{many}- name"))).unwrap();
-    let client = stack.anonymous().with_key(&key);
+    let client = &stack.callers(&["many".to_owned()]).unwrap()[0].client;
     std::thread::scope(|scope| {
         let requests: Vec<_> =
             (0..50).map(|_| scope.spawn(|| client.get("/version"))).collect();
