@@ -32,6 +32,16 @@ pub(crate) fn has_vm_id() -> bool {
     id.is_ok_and(|id| id.is_some_and(|id| !id.is_empty()))
 }
 
+/// `address:port` of the client, behind the hops that Envoy trusts.
+pub(crate) fn source() -> Option<Vec<u8>> {
+    hostcalls::get_property(vec!["source", "address"]).ok()?
+}
+
+/// Leaves a record for the access log, as the filter state `wasm.keyhole_decision`.
+pub(crate) fn set_decision(record: &str) -> Result<(), Status> {
+    hostcalls::set_property(vec!["keyhole_decision"], Some(record.as_bytes()))
+}
+
 pub(crate) fn now() -> Now {
     let time = hostcalls::get_current_time().unwrap_or(UNIX_EPOCH);
     let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -3,7 +3,9 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use keyhole_core::{Body, Header, Original, Policy, Refusal, Refused, Sent, Subject, Verdict};
+use keyhole_core::{
+    Arrival, Body, Header, Original, Policy, Refusal, Refused, Sent, Subject, Verdict,
+};
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, Status};
 
@@ -37,9 +39,14 @@ impl Http {
         #[cfg(feature = "crash")]
         crash(&self.headers);
         let now = host::now();
-        let verdict = worker::with(|worker| match &self.policy {
-            Some(policy) => worker.request(policy, self.stream, &self.headers, body, now),
-            None => Some(worker.request_without_policy(&self.headers)),
+        let source = self.source();
+        let headers = &self.headers;
+        let verdict = worker::with_shared(|worker, shared| match &self.policy {
+            Some(policy) => {
+                let arrival = Arrival { headers, body, source: source.as_deref() };
+                worker.request(policy, self.stream, &arrival, shared, now)
+            }
+            None => Some(worker.request_without_policy(headers)),
         });
         let Some(verdict) = verdict else {
             return host::tick_every(SOON).map(|()| Action::Pause);
@@ -51,6 +58,11 @@ impl Http {
             Outcome::Forwarded => Action::Continue,
             Outcome::Answered => Action::Pause,
         })
+    }
+
+    fn source(&self) -> Option<Vec<u8>> {
+        let policy = self.policy.as_ref()?;
+        policy.asks_for_source().then(host::source).flatten()
     }
 
     /// The apiserver did not accept the token.
@@ -78,23 +90,38 @@ pub(crate) fn carry_out(verdict: &Verdict<'_>) -> Result<Outcome, Status> {
     match verdict {
         Verdict::Answer(reply) => host::send_reply(reply).map(|()| Outcome::Answered),
         Verdict::Forward(forward) => {
+            if let Some(refused) = forward.reported() {
+                report(refused)?;
+            }
             host::replace_request_headers(forward).map(|()| Outcome::Forwarded)
         }
         Verdict::Refuse(refused) => refuse(refused).map(|()| Outcome::Answered),
     }
 }
 
-fn refuse(Refused { subject, refusal }: &Refused) -> Result<(), Status> {
+fn refuse(refused: &Refused) -> Result<(), Status> {
+    let Refused { subject, refusal, .. } = refused;
     let reply = refusal.reply();
     let client = subject.client.as_deref().unwrap_or("-");
     log::info!("refused code={} client={client}: {refusal}", reply.code);
+    if let Some(record) = refused.record("refused") {
+        host::set_decision(&record)?;
+    }
     host::send_reply(&reply)
+}
+
+/// Says what is done, but would be refused if all rules were enforced.
+fn report(refused: &Refused) -> Result<(), Status> {
+    let Refused { subject, refusal, .. } = refused;
+    let client = subject.client.as_deref().unwrap_or("-");
+    log::info!("reported client={client}: {refusal}");
+    refused.record("reported").map_or(Ok(()), |record| host::set_decision(&record))
 }
 
 /// Nothing goes on that could not be handled. Paused without a reply, the stream
 /// ends at Envoy's timeout: a deny.
 fn deny(_: Status) -> Action {
-    let refused = Refused { subject: Subject::default(), refusal: Refusal::Host };
+    let refused = Refused { subject: Subject::default(), refusal: Refusal::Host, asked: None };
     refuse(&refused).map_or(Action::Pause, |()| Action::Pause)
 }
 
@@ -142,6 +169,6 @@ impl HttpContext for Http {
 
 impl Drop for Http {
     fn drop(&mut self) {
-        worker::with(|worker| worker.ended(self.stream));
+        worker::with_shared(|worker, shared| worker.ended(self.stream, shared));
     }
 }

@@ -1,8 +1,8 @@
 //! A policy of any size, a request as SQL Server sends it, and a worker that judges it.
 
 use keyhole_core::{
-    Answer, Body, Effect, Header, KeyDigest, Now, Policy, Purpose, Steady, UnixTime, Unshared,
-    Verdict, Worker, load_policy,
+    Answer, Arrival, Body, Effect, Header, KeyDigest, Now, Policy, Purpose, Steady, UnixTime,
+    Unshared, Verdict, Worker, load_policy,
 };
 
 /// A moment in the life of [`TOKEN`].
@@ -51,7 +51,8 @@ impl Gateway {
 
     /// What becomes of a request; `None` while it waits for a token.
     pub fn request<'a>(&mut self, headers: &'a [Header], body: Body) -> Option<Verdict<'a>> {
-        self.worker.request(&self.policy, 0, headers, body, NOW)
+        let arrival = Arrival { headers, body, source: None };
+        self.worker.request(&self.policy, 0, &arrival, &self.memory, NOW)
     }
 
     /// The same, after the wait.

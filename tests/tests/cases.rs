@@ -4,7 +4,8 @@
 use std::process::Command;
 
 use keyhole_core::{
-    Attributes, Body, Header, Now, Request, Steady, UnixTime, Verdict, Worker, load_policy,
+    Arrival, Attributes, Body, Header, Now, Request, Steady, UnixTime, Unshared, Verdict,
+    Worker, load_policy,
 };
 use keyhole_tests::audit::Event;
 use keyhole_tests::cases::{self, Case, Outcome};
@@ -26,7 +27,13 @@ fn natively(policy: &keyhole_core::Policy, case: &Case) -> Outcome {
     let body = if case.body.is_empty() { Body::Empty } else { Body::Follows };
     let wall = UnixTime::from_secs(1_800_000_000);
     let now = Now { wall, steady: Steady::default(), jitter: 0 };
-    match Worker::default().request(policy, 0, &headers, body, now) {
+    match Worker::default().request(
+        policy,
+        0,
+        &Arrival { headers: &headers, body, source: None },
+        &Unshared::default(),
+        now,
+    ) {
         Some(Verdict::Refuse(refused)) => Outcome::Refused(refused.refusal.reply().code),
         Some(Verdict::Answer(reply)) => panic!("{reply:?}"),
         Some(Verdict::Forward(_)) => panic!("there is no token"),

@@ -285,7 +285,7 @@ proptest! {
     #[test]
     fn rules_made_of_permissions_allow_the_same(given in rules()) {
         let expected = permissions(&policy(&[given]));
-        let rules: Vec<String> = expected.rules().iter().map(|rule| rule.to_string()).collect();
+        let rules: Vec<String> = expected.rules("").iter().map(|rule| rule.to_string()).collect();
         prop_assert_eq!(permissions(&policy(&[rules])), expected);
     }
 

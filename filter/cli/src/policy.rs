@@ -30,7 +30,8 @@ pub(crate) enum Command {
     /// dangerous.
     ///
     /// Warnings are for stars in rules; for secrets, tokens, RBAC, nodes and webhooks;
-    /// for keys without an end, with one more than a year away, or in the past.
+    /// for what is not enforced; for keys without an end, with one more than a year away,
+    /// or in the past.
     #[command(
         after_help = "Exit codes: 0 valid, 1 the policy has problems (or warnings, with --deny-warnings), 2 the command could not run."
     )]
@@ -83,9 +84,9 @@ pub(crate) enum Command {
     ///     expect: deny
     ///   - {client: sql-report, request: GET /version, expect: allow}
     ///
-    /// `expect` is `allow`, `deny` (the rules do not allow it: a 403), or the code of
-    /// another refusal: 400, 405 or 415. A test that expects `deny` thus fails when its
-    /// path is misspelled.
+    /// `expect` is `allow`, `deny` (the rules do not allow it: a 403), `report` (it is
+    /// allowed, but not by what is enforced), or the code of another refusal: 400, 405 or
+    /// 415. A test that expects `deny` thus fails when its path is misspelled.
     #[command(
         verbatim_doc_comment,
         after_help = "Exit codes: 0 all passed, 1 one failed, 2 the command could not run."

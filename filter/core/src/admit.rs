@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use crate::pod::lifecycle::{Flight, Held};
 use crate::policy::account::Account;
+use crate::policy::grant::Grant;
 use crate::policy::{Client, KeyRefused, Permit, Policy};
 use crate::refusal::{Forbidden, Refusal, Refused, Why};
 use crate::reply::Reply;
@@ -16,7 +17,7 @@ use crate::request::media;
 use crate::request::streaming::Streaming;
 use crate::request::verb::Verb;
 use crate::request::{Method, Request};
-use crate::time::{Now, Steady, UnixTime};
+use crate::time::{Steady, UnixTime};
 use crate::token::Token;
 use crate::token::tokens::Tokens;
 use crate::upstream::{self, Headers};
@@ -38,11 +39,28 @@ pub enum Verdict<'a> {
     Refuse(Refused),
 }
 
+/// A request as it arrives.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival<'a> {
+    pub headers: &'a [Header],
+    pub body: Body,
+    /// `address:port` of whoever sent it, behind the hops that are trusted; needed if
+    /// [`Policy::asks_for_source`].
+    pub source: Option<&'a [u8]>,
+}
+
 /// Who asks for what, as far as it is known: for logs and metrics.
 #[derive(Clone, Debug, Default)]
 pub struct Subject {
     pub client: Option<Arc<str>>,
     pub verb: Option<Verb>,
+}
+
+/// Who sent a request, which is not judged yet.
+#[derive(Debug)]
+pub(crate) struct Caller<'p, 'a> {
+    client: &'p Client,
+    head: Head<'a>,
 }
 
 /// The header list of a permitted request, credential included.
@@ -51,6 +69,7 @@ pub struct Subject {
 pub struct Forward<'a> {
     pub(crate) headers: Headers<'a>,
     sent: Sent,
+    reported: Option<Box<Refused>>,
 }
 
 /// As whom a request went upstream, and with which token.
@@ -67,62 +86,49 @@ pub(crate) struct Pending<'a> {
     account: Arc<Account>,
     subject: Subject,
     headers: Headers<'a>,
+    reported: Option<Box<Refused>>,
 }
 
-/// Judges a request. Every path through here that is not a [`Forward`] refuses.
-pub(crate) fn admit<'a>(
-    policy: &Policy,
-    headers: &'a [Header],
-    body: Body,
-    tokens: &mut Tokens,
-    now: Now,
-) -> Progress<'a> {
-    match permit(policy, headers, body, now.wall) {
-        Ok(pending) => pending.resume(tokens, now.steady),
-        Err(refused) => Progress::Done(Verdict::Refuse(refused)),
-    }
+/// What a permitted request is forwarded as.
+#[derive(Debug)]
+pub(crate) struct Permitted<'a> {
+    headers: Headers<'a>,
+    /// What it would have been refused with.
+    pub(crate) reported: Option<Refusal>,
 }
 
-/// The part of it that needs no token.
-pub(crate) fn permit<'a>(
-    policy: &Policy,
-    headers: &'a [Header],
-    body: Body,
+/// Finds out who sent a request. Every path from here on that does not lead to a
+/// [`Forward`] refuses.
+pub(crate) fn identify<'p, 'a>(
+    policy: &'p Policy,
+    arrival: &Arrival<'a>,
     now: UnixTime,
-) -> Result<Pending<'a>, Refused> {
-    let mut subject = Subject::default();
-    match judge(policy, headers, body, now, &mut subject) {
-        Ok((permit, headers)) => {
-            let account = Arc::clone(permit.client().account());
-            Ok(Pending { account, subject, headers })
-        }
-        Err(refusal) => Err(Refused { subject, refusal }),
+) -> Result<Caller<'p, 'a>, Refused> {
+    let caller = find_caller(policy, arrival.headers, arrival.body, now)
+        .map_err(|refusal| Refused::new(Subject::default(), refusal))?;
+    match caller.client.sources().admit(arrival.source) {
+        Ok(()) => Ok(caller),
+        Err(wrong) => Err(caller.refuse(wrong.into())),
     }
 }
 
-/// Notes in `subject` what it finds out on its way.
-fn judge<'a, 'p>(
+pub(crate) fn find_caller<'p, 'a>(
     policy: &'p Policy,
     headers: &'a [Header],
     body: Body,
     now: UnixTime,
-    subject: &mut Subject,
-) -> Result<(Permit<'p>, Headers<'a>), Refusal> {
+) -> Result<Caller<'p, 'a>, Refusal> {
     let head = Head::parse(headers, body)?;
     let key = head.key()?.ok_or(KeyRefused::Missing)?;
-    let client = policy.identify(key, now)?;
-    subject.client = Some(Arc::clone(client.name()));
-    let request = Request::parse(head.method, head.target)?;
-    subject.verb = Some(request.attributes.verb());
-    authorize(policy, client, &head, &request)
+    Ok(Caller { client: policy.identify(key, now)?, head })
 }
 
-pub(crate) fn authorize<'a, 'p>(
+pub(crate) fn authorize<'a>(
     policy: &Policy,
-    client: &'p Client,
+    client: &Client,
     head: &Head<'a>,
     request: &Request<'_>,
-) -> Result<(Permit<'p>, Headers<'a>), Refusal> {
+) -> Result<Permitted<'a>, Refusal> {
     let forbidden = |attributes: &Attributes<'_>, why| {
         Refusal::Forbidden(Box::new(Forbidden::new(client.name(), attributes, why)))
     };
@@ -135,25 +141,66 @@ pub(crate) fn authorize<'a, 'p>(
     let authorize = |attributes: &Attributes<'_>| {
         policy.authorize(client, attributes).map_err(|_| forbidden(attributes, Why::NoRule))
     };
-    let permit = authorize(&request.attributes)?;
+    let mut reported = None;
+    let mut report = |permit: &Permit<'_>, attributes: &Attributes<'_>| {
+        if *permit.grant() == Grant::Reported {
+            reported = Some(forbidden(attributes, Why::NoRule));
+        }
+    };
+    report(&authorize(&request.attributes)?, &request.attributes);
     if (request.method, head.body) == (Method::Get, Body::Follows) {
         return Err(Refusal::BodyOnGet);
     }
     let content_type = media::content_type(request.method, head)?;
     if content_type == Some(media::APPLY) {
         // The apiserver asks for this, too, but of the account.
-        authorize(&request.attributes.with_verb(Verb::Create))?;
+        let create = request.attributes.with_verb(Verb::Create);
+        report(&authorize(&create)?, &create);
     }
     let headers = upstream::headers(head, request.method, target, content_type, client.name());
-    Ok((permit, headers))
+    Ok(Permitted { headers, reported })
+}
+
+// === impl Caller ===
+
+impl<'p, 'a> Caller<'p, 'a> {
+    pub(crate) const fn client(&self) -> &'p Client {
+        self.client
+    }
+
+    /// Judges what is asked.
+    pub(crate) fn judge(self, policy: &Policy) -> Result<Pending<'a>, Refused> {
+        let Self { client, head } = &self;
+        if let Err(exceeded) = client.limits().admit_body(head.content_length) {
+            return Err(self.refuse(exceeded.into()));
+        }
+        let request = match Request::parse(head.method, head.target) {
+            Ok(request) => request,
+            Err(error) => return Err(self.refuse(error.into())),
+        };
+        let verb = Some(request.attributes.verb());
+        let subject = Subject { client: Some(Arc::clone(client.name())), verb };
+        let told = |refusal| Refused::asked(subject.clone(), refusal, &request, head);
+        let Permitted { headers, reported } =
+            authorize(policy, client, head, &request).map_err(told)?;
+        let reported = reported.map(told).map(Box::new);
+        let account = Arc::clone(client.account());
+        Ok(Pending { account, subject, headers, reported })
+    }
+
+    pub(crate) fn refuse(self, refusal: Refusal) -> Refused {
+        let client = Some(Arc::clone(self.client.name()));
+        Refused::new(Subject { client, verb: None }, refusal)
+    }
 }
 
 // === impl Forward ===
 
 impl<'a> Forward<'a> {
-    fn new(mut headers: Headers<'a>, token: &Token, sent: Sent) -> Self {
+    fn new(pending: Pending<'a>, token: &Token, flight: Flight) -> Self {
+        let Pending { account, subject, mut headers, reported } = pending;
         headers.push(("authorization", Cow::Owned(token.bearer().into_bytes())));
-        Self { headers, sent }
+        Self { headers, sent: Sent { subject, account, flight }, reported }
     }
 
     pub fn headers(&self) -> Vec<(&str, &[u8])> {
@@ -162,6 +209,11 @@ impl<'a> Forward<'a> {
 
     pub fn sent(&self) -> &Sent {
         &self.sent
+    }
+
+    /// What the request would have been refused with, were all rules enforced.
+    pub fn reported(&self) -> Option<&Refused> {
+        self.reported.as_deref()
     }
 }
 
@@ -186,7 +238,8 @@ impl<'a> Pending<'a> {
     pub(crate) fn into_owned(self) -> Pending<'static> {
         let owned = |(name, value): (_, Cow<'_, [u8]>)| (name, Cow::Owned(value.into_owned()));
         let headers = self.headers.into_iter().map(owned).collect();
-        Pending { account: self.account, subject: self.subject, headers }
+        let Self { account, subject, reported, .. } = self;
+        Pending { account, subject, headers, reported }
     }
 
     /// Ends the wait with the account's token, or with the reason why there is
@@ -194,9 +247,7 @@ impl<'a> Pending<'a> {
     pub(crate) fn resume(self, tokens: &mut Tokens, now: Steady) -> Progress<'a> {
         match tokens.get(&self.account, now) {
             Ok(Some(Held { value: token, flight, .. })) => {
-                let Self { account, subject, headers } = self;
-                let sent = Sent { subject, account, flight: *flight };
-                Progress::Done(Verdict::Forward(Forward::new(headers, token, sent)))
+                Progress::Done(Verdict::Forward(Forward::new(self, token, *flight)))
             }
             Ok(None) => Progress::Pending(self),
             Err((until, failure)) => {
@@ -208,7 +259,7 @@ impl<'a> Pending<'a> {
     }
 
     pub(crate) fn refuse(self, refusal: Refusal) -> Verdict<'static> {
-        Verdict::Refuse(Refused { subject: self.subject, refusal })
+        Verdict::Refuse(Refused::new(self.subject, refusal))
     }
 }
 
@@ -218,7 +269,7 @@ pub(crate) mod tests {
     use crate::config::load_policy;
     use crate::policy::key::KeyDigest;
     use crate::token::tests::{at, minted};
-    use crate::worker::tests::Gateway;
+    use crate::worker::tests::{Gateway, arrival};
     use alloc::format;
     use alloc::string::{String, ToString};
     const PODS: &str = "/api/v1/namespaces/d/pods";
@@ -246,13 +297,14 @@ pub(crate) mod tests {
         .collect()
     }
 
+    fn permitted<'a>(policy: &Policy, headers: &'a [Header]) -> Result<Pending<'a>, Refused> {
+        identify(policy, &arrival(headers), at(1000).wall)?.judge(policy)
+    }
+
     /// A permitted request that waits.
     pub(crate) fn pending() -> Pending<'static> {
         let headers = headers("GET", PODS, &[("x-api-key", "k")]);
-        match admit(&policy(), &headers, Body::Empty, &mut Tokens::default(), at(1000)) {
-            Progress::Pending(pending) => pending.into_owned(),
-            Progress::Done(verdict) => panic!("{verdict:?}"),
-        }
+        permitted(&policy(), &headers).unwrap().into_owned()
     }
 
     /// The header list that leaves, as text; or the refusal's code and message.
@@ -351,8 +403,7 @@ pub(crate) mod tests {
     #[test]
     fn a_forbidden_status_is_shaped_as_the_apiservers() {
         let list = headers("DELETE", "/api/v1/namespaces/d/pods/web-0", &[("x-api-key", "k")]);
-        let progress = admit(&policy(), &list, Body::Empty, &mut Tokens::default(), at(1000));
-        let Progress::Done(Verdict::Refuse(refused)) = progress else { panic!() };
+        let refused = permitted(&policy(), &list).unwrap_err();
         let body = String::from_utf8(refused.refusal.reply().body).unwrap();
         assert_eq!(
             body,

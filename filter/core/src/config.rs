@@ -3,6 +3,7 @@
 mod compile;
 mod decode;
 mod document;
+mod limits;
 pub(crate) mod listing;
 mod problem;
 pub(crate) mod resource;
@@ -215,7 +216,18 @@ roles:
             ("roles: [r]",    "roles: [x]",      "line 7: clients[0].roles[0]: no role `x` is defined: write one of `r`, or add it under `roles`"),
             ("roles: [r]",    "roles: [r, r]",   "line 7: clients[0].roles[1]: the role `r` is given twice"),
             ("roles: [r]",    "roles: r",        "line 7: clients[0].roles: is `r`: write a list"),
-            ("roles: [r]",    "roles: [r]\n  sourceRanges: [10.0.0.0/8]", "line 8: clients[0].sourceRanges: not supported yet: remove it, and limit sources in Envoy's listener"),
+            ("roles: [r]",    "roles: [r]\n  enforcement: audit", "line 8: clients[0].enforcement: is `audit`: write `enforce` or `report`"),
+            // from where, and how much
+            ("roles: [r]",    "roles: [r]\n  sourceRanges: []", "line 8: clients[0].sourceRanges: is empty, so the client can call from nowhere: add a range, or remove it for any address"),
+            ("roles: [r]",    "roles: [r]\n  sourceRanges: [10.0.0.0]", "line 8: clients[0].sourceRanges[0]: `10.0.0.0` is not a range of addresses: write one like 10.0.0.0/8, or 10.1.2.3/32 for one address"),
+            ("roles: [r]",    "roles: [r]\n  sourceRanges: [10.1.2.3/8]", "line 8: clients[0].sourceRanges[0]: `10.1.2.3/8` is an address within a range: write `10.0.0.0/8` for the range, or `10.1.2.3/32` for the address"),
+            ("roles: [r]",    "roles: [r]\n  sourceRanges: [10.0.0.0/8, 10.0.0.0/8]", "line 8: clients[0].sourceRanges[1]: `10.0.0.0/8` is given twice: keep one of them"),
+            ("roles: [r]",    "roles: [r]\n  limits: {}", "line 8: clients[0].limits: is empty: add `requestsPerSecond`, `requestsInFlight` or `bodyBytes`, or remove it"),
+            ("roles: [r]",    "roles: [r]\n  limits: {requestsPerSecond: 0}", "line 8: clients[0].limits.requestsPerSecond: is 0: write 1 to 10000"),
+            ("roles: [r]",    "roles: [r]\n  limits: {requestsPerSecond: 0.5}", "line 8: clients[0].limits.requestsPerSecond: is `0.5`: write a whole number"),
+            ("roles: [r]",    "roles: [r]\n  limits: {burst: 5}", "line 8: clients[0].limits.burst: does not go without `requestsPerSecond`: add it"),
+            ("roles: [r]",    "roles: [r]\n  limits: {requestsInFlight: 1001}", "line 8: clients[0].limits.requestsInFlight: is 1001: write 1 to 1000"),
+            ("roles: [r]",    "roles: [r]\n  limits: {bodyBytes: 4194304}", "line 8: clients[0].limits.bodyBytes: is 4194304: write 1 to 3145728"),
             // keys
             // written, but with nothing in it: not the same as left out
             (KEY,  "{sha256: DIGEST, notAfter: }", "line 5: clients[0].keys[0].notAfter: is nothing: write text"),
@@ -227,6 +239,7 @@ roles:
             (KEY,  "{sha256: DIGEST, notAfter: soon}", "line 5: clients[0].keys[0].notAfter: `soon` is not a time: write one like 2026-11-01T00:00:00Z"),
             (KEY,  "{sha256: DIGEST, notBefore: 2027-01-01T00:00:00Z, notAfter: 2026-01-01T00:00:00Z}",
                    "line 5: clients[0].keys[0].notAfter: is not after `notBefore`, so the key is never valid: swap the two"),
+            (KEY,  "{sha256: DIGEST, hours: 6-20}", "line 5: clients[0].keys[0].hours: `6-20` are not hours of a day: write them like 06:00-20:00, in UTC"),
             // accounts
             (ACCOUNT, "default/reader",          "line 6: clients[0].serviceAccount: is `default/reader`: write a mapping with `namespace`, `name`, `expirationSeconds` or `audiences`"),
             (ACCOUNT, "{namespace: default}",    "line 6: clients[0].serviceAccount: `name` is missing: add it"),

@@ -35,7 +35,7 @@ pub struct Attempt<'a> {
 pub struct Explanation<'l, 'a> {
     /// `None` if it cannot be read.
     pub request: Option<Request<'a>>,
-    pub judged: Result<(), Refusal>,
+    pub judged: Result<Option<Refusal>, Refusal>,
     /// What the policy is asked; nothing if the request is refused before.
     pub needs: Vec<Need<'l, 'a>>,
     /// The smallest rule that would allow what is denied, if there is one.
@@ -66,16 +66,21 @@ pub struct Miss<'l> {
     pub differing: Vec<Dimension>,
 }
 
-/// What the gateway decides, given that the client's key is valid.
+/// What the gateway decides, given that the client's key is valid: nothing, or what it
+/// only reports.
 ///
 /// # Errors
 ///
 /// The request is refused.
-pub fn judge(policy: &Policy, client: &Client, attempt: &Attempt<'_>) -> Result<(), Refusal> {
+pub fn judge(
+    policy: &Policy,
+    client: &Client,
+    attempt: &Attempt<'_>,
+) -> Result<Option<Refusal>, Refusal> {
     let (headers, body) = attempt.head();
     let head = Head::parse(&headers, body)?;
     let request = Request::parse(head.method, head.target)?;
-    admit::authorize(policy, client, &head, &request).map(drop)
+    admit::authorize(policy, client, &head, &request).map(|permitted| permitted.reported)
 }
 
 /// Judges a request of a client of the listed policy, and says why.
@@ -87,7 +92,7 @@ pub fn explain<'l, 'a>(
     let judged = judge(&listing.loaded.policy, client, attempt);
     let request = Request::parse(attempt.method.as_bytes(), attempt.target.as_bytes()).ok();
     let about_rules = match &judged {
-        Ok(()) => true,
+        Ok(_) => true,
         Err(Refusal::Forbidden(_)) => request.as_ref().is_some_and(|r| !is_stream(r)),
         Err(_) => false,
     };
@@ -122,6 +127,7 @@ fn remedy(needs: &[Need<'_, '_>]) -> Option<RuleText> {
             Some(RuleText::NonResource {
                 urls: [(*path).to_owned()].into(),
                 verbs: words(&verbs),
+                terms: String::new(),
             }),
             None,
             None,
@@ -158,6 +164,7 @@ fn rule(attributes: &ResourceAttributes<'_>, verbs: &[Verb], named: bool) -> Rul
         resources: [resource].into(),
         names: named.then(|| [name.clone().into_owned()].into()),
         verbs: words(verbs),
+        terms: String::new(),
     }
 }
 

@@ -42,7 +42,7 @@ mod token;
 mod upstream;
 mod worker;
 
-pub use admit::{Forward, Sent, Subject, Verdict};
+pub use admit::{Arrival, Forward, Sent, Subject, Verdict};
 pub use answer::{Answer, MAX_ANSWER_BYTES};
 pub use config::listing::{
     ListedClient, ListedKey, ListedRole, ListedRule, Listing, list_policy,
@@ -58,11 +58,15 @@ pub use live::LivePolicy;
 pub use pod::failure::Failure;
 pub use pod::shared::{Changed, Seen, Shared, Unshared};
 pub use policy::account::Account;
+pub use policy::grant::Enforcement;
+pub use policy::hours::Hours;
 pub use policy::key::{KEY_PREFIX, KeyDigest, KeyInUrl, format_key};
+pub use policy::limits::{Exceeded, Limits, Rate};
 pub use policy::permissions::{PathTerm, Permission, Permissions, ResourceTerm, Scope, Term};
 pub use policy::rules::near::Dimension;
+pub use policy::sources::{Sources, WrongSource};
 pub use policy::{Client, Gateway, KeyRefused, NoRule, Permit, Policy};
-pub use refusal::{Forbidden, Refusal, Refused};
+pub use refusal::{Asked, Forbidden, Refusal, Refused};
 pub use reply::Reply;
 pub use request::attributes::{Attributes, ResourceAttributes};
 pub use request::head::{Body, HeadError, Header};

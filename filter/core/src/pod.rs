@@ -7,4 +7,5 @@
 pub(crate) mod cache;
 pub(crate) mod failure;
 pub(crate) mod lifecycle;
+pub(crate) mod quota;
 pub(crate) mod shared;

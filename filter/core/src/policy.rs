@@ -1,10 +1,14 @@
 //! The compiled policy: who may do what, as whom.
 
 pub(crate) mod account;
+pub(crate) mod grant;
+pub(crate) mod hours;
 pub(crate) mod key;
+pub(crate) mod limits;
 pub(crate) mod names;
 pub(crate) mod permissions;
 pub(crate) mod rules;
+pub(crate) mod sources;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -13,9 +17,13 @@ use core::time::Duration;
 use hashbrown::HashMap;
 
 use self::account::Account;
+use self::grant::{Enforcement, Grant};
+use self::hours::Hours;
 use self::key::KeyDigest;
+use self::limits::Limits;
 use self::names::Names;
 use self::rules::{Question, Rules};
+use self::sources::Sources;
 use crate::request::attributes::Attributes;
 use crate::time::UnixTime;
 use crate::token::Verification;
@@ -33,6 +41,7 @@ pub struct Policy {
     pub(crate) roles: Vec<Rules>,
     pub(crate) names: Names,
     pub(crate) gateway: Gateway,
+    pub(crate) asks_for_source: bool,
 }
 
 /// How the gateway deals with tokens.
@@ -51,6 +60,7 @@ pub(crate) struct Key {
     pub(crate) client: usize,
     pub(crate) not_before: Option<UnixTime>,
     pub(crate) not_after: Option<UnixTime>,
+    pub(crate) hours: Option<Hours>,
 }
 
 /// The holder of an API key.
@@ -59,12 +69,16 @@ pub struct Client {
     pub(crate) name: Arc<str>,
     pub(crate) account: Arc<Account>,
     pub(crate) roles: Vec<usize>,
+    pub(crate) enforcement: Enforcement,
+    pub(crate) limits: Limits,
+    pub(crate) sources: Sources,
 }
 
 /// Proof that the policy allowed a request; only [`Policy::authorize`] makes one.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Permit<'p> {
     client: &'p Client,
+    grant: Grant,
 }
 
 /// Why a key was not accepted. For the log only: a client never learns which.
@@ -76,6 +90,8 @@ pub enum KeyRefused {
     Missing,
     #[error("the key is not valid yet")]
     NotYetValid,
+    #[error("the key is not valid at this hour")]
+    OutsideHours,
     #[error("the key is not in the policy")]
     Unknown,
 }
@@ -104,6 +120,9 @@ impl Policy {
         if key.not_after.is_some_and(|end| now >= end) {
             return Err(KeyRefused::Expired);
         }
+        if key.hours.is_some_and(|hours| !hours.include(now)) {
+            return Err(KeyRefused::OutsideHours);
+        }
         self.clients.get(key.client).ok_or(KeyRefused::Unknown)
     }
 
@@ -113,11 +132,18 @@ impl Policy {
         attributes: &Attributes<'_>,
     ) -> Result<Permit<'p>, NoRule> {
         let question = Question::new(&self.names, attributes);
-        let mut roles = client.roles.iter().filter_map(|role| self.roles.get(*role));
-        match roles.any(|rules| rules.allow(&question)) {
-            true => Ok(Permit { client }),
-            false => Err(NoRule),
+        let roles = || client.roles.iter().filter_map(|role| self.roles.get(*role));
+        if roles().any(|rules| rules.allow(&question)) {
+            return Ok(Permit { client, grant: Grant::Allowed });
         }
+        let terms: Vec<_> = roles().flat_map(|rules| rules.terms(&question)).collect();
+        let grant = Grant::on(&terms, client.enforcement).ok_or(NoRule)?;
+        Ok(Permit { client, grant })
+    }
+
+    /// Whether a request has to come with its source.
+    pub fn asks_for_source(&self) -> bool {
+        self.asks_for_source
     }
 
     pub fn clients(&self) -> &[Client] {
@@ -153,6 +179,18 @@ impl Client {
     pub fn account(&self) -> &Arc<Account> {
         &self.account
     }
+
+    pub fn enforcement(&self) -> Enforcement {
+        self.enforcement
+    }
+
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub fn sources(&self) -> &Sources {
+        &self.sources
+    }
 }
 
 // === impl Permit ===
@@ -160,6 +198,10 @@ impl Client {
 impl<'p> Permit<'p> {
     pub fn client(&self) -> &'p Client {
         self.client
+    }
+
+    pub(crate) fn grant(&self) -> &Grant {
+        &self.grant
     }
 }
 
@@ -172,10 +214,15 @@ mod tests {
 
     /// A policy of one client whose one role has these rules.
     fn policy(rules: &str) -> Policy {
+        policy_of(rules, "enforcement: enforce")
+    }
+
+    /// The same, with something more of its client.
+    fn policy_of(rules: &str, client: &str) -> Policy {
         let digest = KeyDigest::of(b"k").to_hex();
         let text = format!(
             "{{apiVersion: keyhole/v1, kind: Policy, clients: [{{name: c, keys: [{{sha256: {digest}, \
-             notBefore: 2026-01-01T00:00:00Z, notAfter: 2026-02-01T00:00:00Z}}], \
+             notBefore: 2026-01-01T00:00:00Z, notAfter: 2026-02-01T00:00:00Z, hours: 00:00-12:00}}], {client}, \
              serviceAccount: {{namespace: n, name: a}}, roles: [r]}}], \
              roles: [{{name: r, rules: [{rules}]}}]}}"
         );
@@ -196,7 +243,10 @@ mod tests {
         for (key, now, expected) in [
             ("k", start - 1, Err(KeyRefused::NotYetValid)),
             ("k", start, Ok("c")),
-            ("k", end - 1, Ok("c")),
+            ("k", start + 12 * 3600 - 1, Ok("c")),
+            ("k", start + 12 * 3600, Err(KeyRefused::OutsideHours)),
+            ("k", end - 1, Err(KeyRefused::OutsideHours)),
+            ("k", end - 12 * 3600 - 1, Ok("c")),
             ("k", end, Err(KeyRefused::Expired)),
             ("x", start, Err(KeyRefused::Unknown)),
             ("", start, Err(KeyRefused::Unknown)),
@@ -281,6 +331,38 @@ mod tests {
             (EVERYWHERE, "GET /api/v1/pods",                               false),
         ] {
             assert_eq!(allows(&policy(rules), request), expected, "{request} by {rules}");
+        }
+    }
+
+    #[test]
+    #[rustfmt::skip]
+    fn what_is_not_enforced_is_allowed_and_reported() {
+        const PODS: &str = r#"{namespaces: [d], apiGroups: [""], resources: [pods], verbs: [get]}"#;
+        const REPORT: &str = r#"{namespaces: ["*"], apiGroups: [""], resources: [pods], verbs: [get, list], enforcement: report}"#;
+        const VERSION: &str = "{nonResourceURLs: [/version], verbs: [get], enforcement: report}";
+        let both = format!("{PODS}, {REPORT}");
+        for (rules, client, request, expected) in [
+            (PODS,    "enforce", "GET /api/v1/namespaces/d/pods/a", Some(Grant::Allowed)),
+            (PODS,    "enforce", "GET /api/v1/namespaces/e/pods/a", None),
+            (REPORT,  "enforce", "GET /api/v1/namespaces/e/pods/a", Some(Grant::Reported)),
+            (REPORT,  "enforce", "DELETE /api/v1/namespaces/e/pods/a", None),
+            (VERSION, "enforce", "GET /version",                    Some(Grant::Reported)),
+            (VERSION, "enforce", "POST /version",                   None),
+            (VERSION, "enforce", "GET /metrics",                    None),
+            // what one rule enforces is not reported because of another one
+            (&both,   "enforce", "GET /api/v1/namespaces/d/pods/a", Some(Grant::Allowed)),
+            (&both,   "enforce", "GET /api/v1/namespaces/d/pods",   Some(Grant::Reported)),
+            // a client that is reported on may do everything
+            (PODS,    "report",  "GET /api/v1/namespaces/d/pods/a", Some(Grant::Allowed)),
+            (PODS,    "report",  "DELETE /api/v1/nodes/n",          Some(Grant::Reported)),
+            (PODS,    "report",  "GET /metrics",                    Some(Grant::Reported)),
+        ] {
+            let policy = policy_of(rules, &format!("enforcement: {client}"));
+            let (method, target) = request.split_once(' ').unwrap();
+            let read = Request::parse(method.as_bytes(), target.as_bytes()).unwrap();
+            let permit = policy.authorize(&policy.clients[0], &read.attributes);
+            let grant = permit.ok().map(|permit| permit.grant().clone());
+            assert_eq!(grant, expected, "{request} by {rules}, {client}");
         }
     }
 

@@ -8,22 +8,38 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use core::time::Duration;
 
+use serde::Serialize;
+
 use crate::admit::Subject;
 use crate::pod::failure::Failure;
 use crate::policy::KeyRefused;
 use crate::policy::account::Account;
+use crate::policy::limits::Exceeded;
+use crate::policy::sources::WrongSource;
 use crate::reply::{Details, Reply, Status};
-use crate::request::RequestError;
 use crate::request::attributes::Attributes;
-use crate::request::head::HeadError;
-use crate::request::media::Unsupported;
+use crate::request::head::{Body, Head, HeadError};
+use crate::request::media::{self, Unsupported};
 use crate::request::streaming::Streaming;
+use crate::request::{Request, RequestError};
 
 /// A refusal, and whom it is addressed to.
 #[derive(Clone, Debug)]
 pub struct Refused {
     pub subject: Subject,
     pub refusal: Refusal,
+    /// What the policy was asked, if it was.
+    pub asked: Option<Box<Asked>>,
+}
+
+/// A request as it can be judged again.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Asked {
+    pub method: &'static str,
+    pub path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
 }
 
 /// `Display` is the sentence for the operator's log. It never contains a secret.
@@ -31,6 +47,8 @@ pub struct Refused {
 pub enum Refusal {
     #[error("a GET request has a body: leave it out")]
     BodyOnGet,
+    #[error(transparent)]
+    Exceeded(#[from] Exceeded),
     #[error("{}", .0.message)]
     Forbidden(Box<Forbidden>),
     #[error(transparent)]
@@ -59,6 +77,8 @@ pub enum Refusal {
     Unsupported(#[from] Unsupported),
     #[error("no token for the ServiceAccount {0} came in time: try again")]
     WaitedTooLong(Arc<Account>),
+    #[error(transparent)]
+    WrongSource(#[from] WrongSource),
 }
 
 /// A denial in the apiserver's own words.
@@ -75,6 +95,51 @@ const METHODS: &str = "GET, POST, PUT, PATCH, DELETE";
 pub(crate) enum Why {
     NoRule,
     Streaming(Streaming),
+}
+
+// === impl Refused ===
+
+impl Refused {
+    pub(crate) const fn new(subject: Subject, refusal: Refusal) -> Self {
+        Self { subject, refusal, asked: None }
+    }
+
+    /// The policy was asked about this request.
+    pub(crate) fn asked(
+        subject: Subject,
+        refusal: Refusal,
+        request: &Request<'_>,
+        head: &Head<'_>,
+    ) -> Self {
+        // Nothing else has been refused already.
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let content_type =
+            head.content_type.filter(|_| head.body == Body::Follows).map(media::essence);
+        let asked = Asked {
+            method: request.method.as_str(),
+            path: text(head.target),
+            content_type: content_type.map(text),
+        };
+        Self { subject, refusal, asked: Some(Box::new(asked)) }
+    }
+
+    /// What the log of decisions says of a request that the policy was asked about: a
+    /// JSON object. `decision` is what was done.
+    pub fn record(&self, decision: &'static str) -> Option<String> {
+        let (asked, client) = (self.asked.as_ref()?, self.subject.client.as_ref()?);
+        let reason = self.refusal.to_string();
+        serde_json::to_string(&Record { client, decision, asked, reason }).ok()
+    }
+}
+
+/// A line of the decision log, without the time.
+#[derive(Serialize)]
+struct Record<'a> {
+    client: &'a str,
+    decision: &'static str,
+    #[serde(flatten)]
+    asked: &'a Asked,
+    reason: String,
 }
 
 // === impl Forbidden ===
@@ -110,9 +175,7 @@ impl Forbidden {
 impl Refusal {
     /// There will be no token for this long.
     pub(crate) fn token(account: Arc<Account>, failure: Failure, wait: Duration) -> Self {
-        let seconds = wait.as_millis().div_ceil(1000).max(1);
-        let retry_after = seconds.try_into().unwrap_or(u32::MAX);
-        Self::Token { account, failure, retry_after }
+        Self::Token { account, failure, retry_after: seconds(wait) }
     }
 
     /// What the client gets: exactly one JSON document, a Kubernetes `Status`.
@@ -123,6 +186,7 @@ impl Refusal {
             Self::BodyOnGet | Self::Head(_) => {
                 self.status(400, "BadRequest", "bad request").reply()
             }
+            Self::Exceeded(exceeded) => self.too_much(exceeded),
             Self::Forbidden(forbidden) => {
                 let Forbidden { message, details } = (**forbidden).clone();
                 Status::new(403, "Forbidden", message).details(details).reply()
@@ -148,6 +212,7 @@ impl Refusal {
             Self::TooManyWaiting(_) => {
                 self.status(429, "TooManyRequests", "too many requests").retry_after(1).reply()
             }
+            Self::WrongSource(_) => self.status(403, "Forbidden", "forbidden").reply(),
             Self::Unsupported(_) => {
                 self.status(415, "UnsupportedMediaType", "unsupported media type").reply()
             }
@@ -157,7 +222,8 @@ impl Refusal {
     /// A word for metrics.
     pub(crate) const fn outcome(&self) -> &'static str {
         match self {
-            Self::Forbidden(_) => "forbidden",
+            Self::Exceeded(_) => "limited",
+            Self::Forbidden(_) | Self::WrongSource(_) => "forbidden",
             Self::Host => "error",
             Self::Key(_) => "unauthorized",
             Self::NoAnswer
@@ -172,6 +238,18 @@ impl Refusal {
         }
     }
 
+    fn too_much(&self, exceeded: &Exceeded) -> Reply {
+        let seconds = match exceeded {
+            Exceeded::Body(_) => {
+                let sentence = "request entity too large";
+                return self.status(413, "RequestEntityTooLarge", sentence).reply();
+            }
+            Exceeded::Rate { wait, .. } => seconds(*wait),
+            Exceeded::InFlight(_) | Exceeded::Uncounted => 1,
+        };
+        self.status(429, "TooManyRequests", "too many requests").retry_after(seconds).reply()
+    }
+
     fn unavailable(&self, retry_after: u32) -> Reply {
         self.status(503, "ServiceUnavailable", "service unavailable")
             .retry_after(retry_after)
@@ -181,4 +259,9 @@ impl Refusal {
     fn status(&self, code: u16, reason: &'static str, sentence: &str) -> Status {
         Status::new(code, reason, format!("{sentence}: keyhole: {self}"))
     }
+}
+
+/// For `Retry-After`: whole seconds, at least one.
+fn seconds(wait: Duration) -> u32 {
+    wait.as_millis().div_ceil(1000).max(1).try_into().unwrap_or(u32::MAX)
 }

@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::admit::{Forward, Pending, Progress, Sent, Verdict, permit};
+use crate::admit::{Forward, Pending, Progress, Sent, Verdict, find_caller};
 use crate::answer::Answer;
 use crate::policy::Policy;
 use crate::policy::account::Account;
@@ -72,7 +72,9 @@ impl Unauthorized {
     pub(crate) fn new(policy: &Policy, original: Original, now: Now) -> Option<Self> {
         let Original { headers, body } = original;
         let follows = if body.is_empty() { Body::Empty } else { Body::Follows };
-        let pending = permit(policy, &headers, follows, now.wall).ok()?.into_owned();
+        // Where it comes from was judged when it came.
+        let caller = find_caller(policy, &headers, follows, now.wall).ok()?;
+        let pending = caller.judge(policy).ok()?.into_owned();
         let is_watch = pending.subject().verb == Some(Verb::Watch);
         (!is_watch).then_some(Self { pending, body })
     }
@@ -120,7 +122,7 @@ impl core::fmt::Debug for Ready {
 }
 
 pub(crate) fn refuse(sent: &Sent, refusal: Refusal) -> Verdict<'static> {
-    Verdict::Refuse(Refused { subject: sent.subject.clone(), refusal })
+    Verdict::Refuse(Refused::new(sent.subject.clone(), refusal))
 }
 
 /// A 401 means nothing to a client but that its own key is wrong.

@@ -30,14 +30,15 @@ use self::metrics::{Metrics, Sample};
 use self::probe::Probe;
 use self::skew::Skew;
 use self::sweep::Sweep;
-use crate::admit::{Progress, Sent, Verdict, admit};
+use crate::admit::{Arrival, Pending, Progress, Sent, Verdict, identify};
 use crate::answer::Answer;
 use crate::config::{Loaded, Revision};
 use crate::pod::cache::Cached;
+use crate::pod::quota::{self, Lease};
 use crate::pod::shared::Shared;
 use crate::policy::Policy;
-use crate::refusal::Refusal;
-use crate::request::head::{Body, Header};
+use crate::refusal::{Refusal, Refused};
+use crate::request::head::Header;
 use crate::resend::{self, Original, Unauthorized};
 use crate::time::{Now, Steady, UnixTime};
 use crate::token::keys::Keys;
@@ -64,6 +65,8 @@ pub struct Worker {
     resumed: HashMap<u32, Sent>,
     /// Requests that were sent once more, until when they are waited for.
     resent: Vec<(u32, Sent, Steady)>,
+    /// Of requests that are counted, until they end.
+    leases: HashMap<u32, Lease>,
     /// Until when each TokenRequest on its way counts.
     calls: Vec<Steady>,
     policy: Option<(Revision, UnixTime)>,
@@ -94,16 +97,18 @@ impl Worker {
         &mut self,
         policy: &Policy,
         stream: u32,
-        headers: &'a [Header],
-        body: Body,
+        arrival: &Arrival<'a>,
+        shared: &dyn Shared,
         now: Now,
     ) -> Option<Verdict<'a>> {
-        if let Some(probe) = Probe::of(headers) {
+        if let Some(probe) = Probe::of(arrival.headers) {
             return Some(self.probe(probe, now));
         }
-        let verdict = match admit(policy, headers, body, &mut self.tokens, now) {
-            Progress::Done(verdict) => verdict,
-            Progress::Pending(pending) => {
+        let permitted = self.permit(policy, stream, arrival, shared, now);
+        let verdict = match permitted.map(|own| own.resume(&mut self.tokens, now.steady)) {
+            Err(refused) => Verdict::Refuse(refused),
+            Ok(Progress::Done(verdict)) => verdict,
+            Ok(Progress::Pending(pending)) => {
                 let waiter = Waiter::First(pending.into_owned());
                 let wait = policy.gateway.token_wait;
                 self.waiting.push(stream, waiter, wait, now.steady).err()?
@@ -111,6 +116,24 @@ impl Worker {
         };
         self.metrics.decided(&verdict);
         Some(verdict)
+    }
+
+    /// The part of it that needs no token.
+    fn permit<'a>(
+        &mut self,
+        policy: &Policy,
+        stream: u32,
+        arrival: &Arrival<'a>,
+        shared: &dyn Shared,
+        now: Now,
+    ) -> Result<Pending<'a>, Refused> {
+        let caller = identify(policy, arrival, now.wall)?;
+        let client = caller.client();
+        match quota::take(client.name(), client.limits(), shared, now.steady) {
+            Ok(lease) => self.leases.extend(lease.map(|lease| (stream, lease))),
+            Err(exceeded) => return Err(caller.refuse(exceeded.into())),
+        }
+        caller.judge(policy)
     }
 
     /// The same, before there is a policy.
@@ -148,7 +171,10 @@ impl Worker {
     }
 
     /// Forgets a stream that has ended.
-    pub fn ended(&mut self, stream: u32) {
+    pub fn ended(&mut self, stream: u32, shared: &dyn Shared) {
+        if let Some(lease) = self.leases.remove(&stream) {
+            lease.give_back(shared);
+        }
         self.resumed.remove(&stream);
         self.waiting.remove(stream);
         self.resent.retain(|(own, ..)| *own != stream);
@@ -287,6 +313,8 @@ impl Worker {
     }
 }
 
+#[cfg(test)]
+mod limits;
 #[cfg(test)]
 mod model;
 #[cfg(test)]

@@ -4,8 +4,8 @@
 use std::sync::LazyLock;
 
 use keyhole_core::{
-    Answer, Body, Effect, Header, Now, Policy, Purpose, Steady, UnixTime, Unshared, Verdict,
-    Worker, load_policy,
+    Answer, Arrival, Body, Effect, Header, Now, Policy, Purpose, Steady, UnixTime, Unshared,
+    Verdict, Worker, load_policy,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -51,7 +51,13 @@ fuzz_target!(|data: &[u8]| {
         .collect();
     let body = if data.len() % 2 == 0 { Body::Empty } else { Body::Follows };
     let mut worker = Worker::default();
-    match worker.request(&POLICY, 0, &headers, body, NOW) {
+    match worker.request(
+        &POLICY,
+        0,
+        &Arrival { headers: &headers, body, source: None },
+        &Unshared::default(),
+        NOW,
+    ) {
         None => {}
         Some(Verdict::Answer(reply)) => return assert_eq!(reply.body.last(), Some(&b'\n')),
         Some(Verdict::Forward(_)) => panic!("there is no token"),

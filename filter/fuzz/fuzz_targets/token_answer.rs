@@ -3,8 +3,8 @@
 #![no_main]
 
 use keyhole_core::{
-    Answer, Body, Effect, Now, Policy, Purpose, Steady, UnixTime, Unshared, Verdict, Worker,
-    load_policy,
+    Answer, Arrival, Body, Effect, Now, Policy, Purpose, Steady, UnixTime, Unshared, Verdict,
+    Worker, load_policy,
 };
 use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
@@ -25,7 +25,17 @@ fuzz_target!(|data: &[u8]| {
     let headers = headers.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
     let mut worker = Worker::default();
     let memory = Unshared::default();
-    assert!(worker.request(&POLICY, 0, &headers, Body::Empty, NOW).is_none());
+    assert!(
+        worker
+            .request(
+                &POLICY,
+                0,
+                &Arrival { headers: &headers, body: Body::Empty, source: None },
+                &memory,
+                NOW
+            )
+            .is_none()
+    );
     let (status, body) = data.split_at(data.len().min(3));
     let answer = Answer::Some {
         headers: vec![(":status".to_owned(), status.to_vec())],

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use keyhole_core::{
-    Account, Gateway, ListedClient, ListedKey, Listing, Permissions, Verification,
+    Account, Client, Enforcement, Gateway, Limits, ListedClient, ListedKey, Listing,
+    Permissions, Rate, RuleText, Verification,
 };
 
 use super::listing;
@@ -23,9 +24,11 @@ pub(crate) struct Arguments {
 /// All of a client that has an effect.
 #[derive(Default)]
 struct Side {
-    account: Option<String>,
+    /// As whom, from where and how much.
+    traits: Vec<String>,
     keys: BTreeMap<String, String>,
-    permissions: Permissions,
+    /// By the terms that they are given on.
+    permissions: BTreeMap<String, Permissions>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
@@ -65,8 +68,8 @@ pub(crate) fn changes(old: &Listing, new: &Listing) -> String {
 fn sides(listing: &Listing) -> BTreeMap<&str, Side> {
     let sides = listing.clients.iter().filter_map(|listed| {
         let client = listing.client(&listed.name)?;
-        let permissions = listing.loaded.policy.permissions(client);
-        Some((&*listed.name, Side::new(listed, client.account(), permissions)))
+        let permissions = listing.loaded.policy.permissions_on_terms(client);
+        Some((&*listed.name, Side::new(listed, client, permissions)))
     });
     sides.collect()
 }
@@ -93,18 +96,35 @@ fn gateway(old: &Gateway, new: &Gateway) -> String {
 // === impl Side ===
 
 impl Side {
-    fn new(client: &ListedClient, account: &Account, permissions: Permissions) -> Self {
-        let keys = client.keys.iter().map(|key| (key.digest.to_hex(), validity(key)));
-        Self { account: Some(described(account)), keys: keys.collect(), permissions }
+    fn new(
+        listed: &ListedClient,
+        client: &Client,
+        permissions: BTreeMap<String, Permissions>,
+    ) -> Self {
+        let keys = listed.keys.iter().map(|key| (key.digest.to_hex(), validity(key)));
+        let enforcement = match client.enforcement() {
+            Enforcement::Enforce => None,
+            Enforcement::Report => {
+                Some("enforcement: report (whatever the rules say, it is allowed)".to_owned())
+            }
+        };
+        let limits = Some(client.limits()).filter(|limits| **limits != Limits::default());
+        let limits = limits.map(|limits| format!("limits: {}", limited(limits)));
+        let traits = [Some(described(client.account())), enforcement, limits, sources(client)];
+        Self {
+            traits: traits.into_iter().flatten().collect(),
+            keys: keys.collect(),
+            permissions,
+        }
     }
 
     /// What there is no more (`-`), and what there is now (`+`).
     fn changes(&self, after: &Self) -> Vec<String> {
         let mut lines = Vec::new();
-        if self.account != after.account {
-            lines.extend(self.account.iter().map(|account| format!("- {account}")));
-            lines.extend(after.account.iter().map(|account| format!("+ {account}")));
-        }
+        let gone = self.traits.iter().filter(|own| !after.traits.contains(own));
+        lines.extend(gone.map(|own| format!("- {own}")));
+        let new = after.traits.iter().filter(|own| !self.traits.contains(own));
+        lines.extend(new.map(|own| format!("+ {own}")));
         let key = |digest: &String, validity: &String| {
             let start: String = digest.chars().take(12).collect();
             format!("key {start}...{validity}")
@@ -119,12 +139,36 @@ impl Side {
                 lines.push(format!("+ {}", key(digest, validity)));
             }
         }
-        let denied = self.permissions.without(&after.permissions);
-        let allowed = after.permissions.without(&self.permissions);
-        lines.extend(denied.rules().iter().map(|rule| format!("- {rule}")));
-        lines.extend(allowed.rules().iter().map(|rule| format!("+ {rule}")));
+        lines.extend(self.permissions_not_in(after).iter().map(|rule| format!("- {rule}")));
+        lines.extend(after.permissions_not_in(self).iter().map(|rule| format!("+ {rule}")));
         lines
     }
+
+    /// As rules. What is there on terms does not matter where the same is there without.
+    fn permissions_not_in(&self, other: &Self) -> Vec<RuleText> {
+        let none = Permissions::default();
+        let there = |terms: &str| other.permissions.get(terms).unwrap_or(&none);
+        let rules = self.permissions.iter().flat_map(|(terms, permissions)| {
+            permissions.without(there(terms)).without(there("")).rules(terms)
+        });
+        rules.collect()
+    }
+}
+
+fn limited(limits: &Limits) -> String {
+    let Limits { rate, in_flight, body_bytes } = limits;
+    let rate = rate.map(|Rate { per_second, burst }| {
+        format!("requestsPerSecond: {per_second}, burst: {burst}")
+    });
+    let in_flight = in_flight.map(|most| format!("requestsInFlight: {most}"));
+    let body_bytes = body_bytes.map(|most| format!("bodyBytes: {most}"));
+    let all: Vec<String> = [rate, in_flight, body_bytes].into_iter().flatten().collect();
+    format!("{{{}}}", all.join(", "))
+}
+
+fn sources(client: &Client) -> Option<String> {
+    let ranges: Vec<String> = client.sources().ranges().iter().map(|r| r.to_string()).collect();
+    (!ranges.is_empty()).then(|| format!("sourceRanges: [{}]", ranges.join(", ")))
 }
 
 fn described(account: &Account) -> String {
@@ -139,5 +183,6 @@ fn described(account: &Account) -> String {
 fn validity(key: &ListedKey) -> String {
     let from = key.not_before.map(|time| format!(" from {}", written(time)));
     let until = key.not_after.map(|time| format!(" until {}", written(time)));
-    [from, until].into_iter().flatten().collect()
+    let hours = key.hours.map(|hours| format!(" at {hours} UTC"));
+    [from, until, hours].into_iter().flatten().collect()
 }

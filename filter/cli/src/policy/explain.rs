@@ -36,7 +36,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let explanation = explain(&listing, client, &attempt);
     print!("{}", written(file, client, &explanation));
     Ok(match explanation.judged {
-        Ok(()) => Outcome::Done,
+        Ok(_) => Outcome::Done,
         Err(_) => Outcome::Denied,
     })
 }
@@ -44,7 +44,12 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
 fn written(file: &Path, client: &Client, explanation: &Explanation<'_, '_>) -> String {
     let Explanation { request, judged, needs, remedy } = explanation;
     let mut text = match judged {
-        Ok(()) => format!("allowed, as the ServiceAccount {}\n", client.account()),
+        Ok(None) => format!("allowed, as the ServiceAccount {}\n", client.account()),
+        Ok(Some(refusal)) => format!(
+            "allowed and reported, as the ServiceAccount {}: if all were enforced, {}",
+            client.account(),
+            verdict(refusal)
+        ),
         Err(refusal) => verdict(refusal),
     };
     if let Some(request) = request {

@@ -57,14 +57,14 @@ fn failure(file: &Path, policy: &Policy, test: &PolicyTest) -> Option<String> {
         Err(error) => return Some(error.to_string()),
     };
     let judged = judge(policy, client, &test.attempt());
-    let refused = judged.as_ref().err().map(|refusal| refusal.reply().code);
     let expected = test.expect;
-    match (expected, refused) {
-        (Expected::Allow, None) => None,
-        (Expected::Refuse(expected), Some(code)) if expected == code => None,
+    match (expected, &judged) {
+        (Expected::Allow, Ok(None)) | (Expected::Report, Ok(Some(_))) => None,
+        (Expected::Refuse(code), Err(refusal)) if refusal.reply().code == code => None,
         _ => {
             let is = match judged {
-                Ok(()) => "allow".to_owned(),
+                Ok(None) => "allow".to_owned(),
+                Ok(Some(refusal)) => format!("report: {refusal}"),
                 Err(refusal) => format!("{}: {refusal}", refusal.reply().code),
             };
             Some(format!("expected {expected}, is {is}\nwhy: {}", why(file, test)))

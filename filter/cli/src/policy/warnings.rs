@@ -1,6 +1,9 @@
 //! What a valid policy allows, but a reader should know of.
 
-use keyhole_core::{ListedKey, ListedRule, Listing, Problem, RuleScope, RuleText, UnixTime};
+use keyhole_core::{
+    Enforcement, ListedClient, ListedKey, ListedRule, Listing, Problem, RuleScope, RuleText,
+    UnixTime,
+};
 
 /// Rights over these are, or lead to, rights over much else.
 struct Danger {
@@ -42,15 +45,28 @@ const YEAR: u64 = 366 * 24 * 3600;
 /// All warnings, by line.
 pub(super) fn warnings(listing: &Listing, now: UnixTime) -> Vec<Problem> {
     let keys = listing.clients.iter().flat_map(|client| &client.keys);
+    let clients = listing.clients.iter().filter_map(|client| of_client(client, listing));
     let rules = listing.roles.iter().flat_map(|role| &role.rules);
-    let mut warnings: Vec<Problem> =
-        keys.filter_map(|key| of_key(key, now)).chain(rules.flat_map(of_rule)).collect();
+    let mut warnings: Vec<Problem> = clients
+        .chain(keys.filter_map(|key| of_key(key, now)))
+        .chain(rules.flat_map(of_rule))
+        .collect();
     warnings.sort_by_key(|warning| warning.line);
     warnings
 }
 
+fn of_client(listed: &ListedClient, listing: &Listing) -> Option<Problem> {
+    let client = listing.client(&listed.name)?;
+    if client.enforcement() == Enforcement::Enforce {
+        return None;
+    }
+    let message = "`report` lets this client do whatever its ServiceAccount may do: write the rules from what is logged (`keyhole policy suggest`), and remove it";
+    let field = format!("{}.enforcement", listed.field);
+    Some(Problem { line: listed.line, field, message: message.to_owned() })
+}
+
 fn of_key(key: &ListedKey, now: UnixTime) -> Option<Problem> {
-    let ListedKey { line, field, digest: _, not_before, not_after } = key;
+    let ListedKey { line, field, digest: _, not_before, not_after, hours: _ } = key;
     let message = match not_after {
         None => {
             "is valid for ever: add `notAfter`, and replace the key before, by `keyhole key rotate`"
@@ -70,7 +86,12 @@ fn of_rule(rule: &ListedRule) -> Vec<Problem> {
         field: format!("{}.{field}", rule.field),
         message,
     };
-    stars(&rule.text).into_iter().chain(dangers(&rule.text)).map(warning).collect()
+    let report = (rule.enforcement() == Enforcement::Report).then(|| {
+        let message = "`report` allows what the rule covers, and logs it as if it were denied: remove one or the other when you know which is right";
+        ("enforcement", message.to_owned())
+    });
+    let found = stars(&rule.text).into_iter().chain(dangers(&rule.text)).chain(report);
+    found.map(warning).collect()
 }
 
 fn stars(rule: &RuleText) -> Vec<(&'static str, String)> {

@@ -92,7 +92,7 @@ fn rules(role: &Role<'_>, allowed: Allowed, warnings: &mut Vec<String>) -> Strin
     let mut text = String::new();
     for (wider, permissions) in allowed {
         let permissions: Permissions = permissions.into_iter().collect();
-        for rule in permissions.rules() {
+        for rule in permissions.rules("") {
             let rule = rule.rbac();
             for wider in &wider {
                 text.push_str(&format!("# wider than the policy: {wider}\n"));

@@ -15,8 +15,10 @@ use jiff::Timestamp;
 use super::problem::{At, Problems};
 use super::syntax::{is_label, is_subdomain};
 use super::written::{ApiVersion, Kind, TokenVerification, Tolerant};
-use super::{rule, written};
+use super::{limits, rule, written};
 use crate::policy::account::Account;
+use crate::policy::grant::Enforcement;
+use crate::policy::hours::Hours;
 use crate::policy::key::KeyDigest;
 use crate::policy::rules::Rules;
 use crate::policy::{Client, Key, Policy};
@@ -124,7 +126,15 @@ impl<'w> Compiler<'w, '_, '_> {
     }
 
     fn client(&mut self, index: usize, client: &'w written::Client) {
-        let written::Client { name, keys, service_account, source_ranges, roles } = client;
+        let written::Client {
+            name,
+            keys,
+            service_account,
+            source_ranges,
+            limits,
+            enforcement,
+            roles,
+        } = client;
         let at = self.at.field("clients");
         let at = at.index(index);
         let at_name = at.field("name");
@@ -134,10 +144,6 @@ impl<'w> Compiler<'w, '_, '_> {
         if self.clients.insert(name, index).is_some() {
             let message = format!("the client `{name}` is defined twice: merge the two");
             self.problems.add(&at_name, message);
-        }
-        if source_ranges.is_some() {
-            let message = "not supported yet: remove it, and limit sources in Envoy's listener";
-            self.problems.add(&at.field("sourceRanges"), message);
         }
         let at_keys = at.field("keys");
         if keys.is_empty() {
@@ -149,15 +155,28 @@ impl<'w> Compiler<'w, '_, '_> {
         for (index, key) in keys.iter() {
             self.key(id, key, &at_keys.index(index));
         }
+        let sources = source_ranges
+            .as_ref()
+            .map(|list| limits::sources(list, &at.field("sourceRanges"), self.problems))
+            .unwrap_or_default();
+        self.policy.asks_for_source |= !sources.ranges().is_empty();
+        let limits = limits
+            .as_ref()
+            .and_then(|limits| limits.0.as_ref())
+            .map(|written| limits::limits(written, &at.field("limits"), self.problems))
+            .unwrap_or_default();
+        let enforcement = Enforcement::of(enforcement.as_ref());
         let roles = self.client_roles(roles, &at.field("roles"));
         let Some(account) = &service_account.0 else { return };
         let account = self.account(account, &at.field("serviceAccount"));
         let account = self.shared_account(account);
-        self.policy.clients.push(Client { name: name.as_str().into(), account, roles });
+        let name = name.as_str().into();
+        let client = Client { name, account, roles, enforcement, limits, sources };
+        self.policy.clients.push(client);
     }
 
     fn key(&mut self, client: usize, key: &written::Key, at: &At<'_>) {
-        let written::Key { sha256, not_before, not_after } = key;
+        let written::Key { sha256, not_before, not_after, hours } = key;
         let not_before = self.time(not_before.as_deref(), &at.field("notBefore"));
         let not_after = self.time(not_after.as_deref(), &at.field("notAfter"));
         if let (Some(start), Some(end)) = (not_before, not_after)
@@ -166,6 +185,7 @@ impl<'w> Compiler<'w, '_, '_> {
             let message = "is not after `notBefore`, so the key is never valid: swap the two";
             self.problems.add(&at.field("notAfter"), message);
         }
+        let hours = hours.as_deref().and_then(|text| self.hours(text, &at.field("hours")));
         let at = at.field("sha256");
         let Some(digest) = KeyDigest::parse(sha256) else {
             let message = "is not 64 lower-case hex digits: write the SHA-256 digest of the key, \
@@ -178,7 +198,7 @@ impl<'w> Compiler<'w, '_, '_> {
                 self.problems.add(&at, message);
             }
             Entry::Vacant(entry) => {
-                entry.insert(Key { client, not_before, not_after });
+                entry.insert(Key { client, not_before, not_after, hours });
             }
         }
     }
@@ -196,6 +216,16 @@ impl<'w> Compiler<'w, '_, '_> {
                 None
             }
         }
+    }
+
+    fn hours(&self, text: &str, at: &At<'_>) -> Option<Hours> {
+        let hours = Hours::parse(text);
+        if hours.is_none() {
+            let message =
+                format!("`{text}` are not hours of a day: write them like 06:00-20:00, in UTC");
+            self.problems.add(at, message);
+        }
+        hours
     }
 
     /// Clients of equal accounts share one.
@@ -272,6 +302,15 @@ impl<'w> Compiler<'w, '_, '_> {
         match names.is_empty() {
             true => "add it under `roles`".to_owned(),
             false => format!("write one of `{}`, or add it under `roles`", names.join("`, `")),
+        }
+    }
+}
+
+impl Enforcement {
+    pub(super) fn of(written: Option<&Tolerant<written::Enforcement>>) -> Self {
+        match written {
+            Some(Tolerant(Some(written::Enforcement::Report))) => Self::Report,
+            Some(Tolerant(Some(written::Enforcement::Enforce) | None)) | None => Self::Enforce,
         }
     }
 }

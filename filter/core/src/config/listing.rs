@@ -10,11 +10,13 @@ use super::document::Node;
 use super::problem::{At, Problem, Problems};
 use super::text::RuleText;
 use super::{Loaded, Revision, compile, rule, written};
+use crate::policy::grant::{Enforcement, Terms};
+use crate::policy::hours::Hours;
 use crate::policy::key::KeyDigest;
 use crate::policy::names::Names;
 use crate::policy::rules::near::Dimension;
 use crate::policy::rules::{Question, Rules};
-use crate::policy::{Client, Policy};
+use crate::policy::{Client, Key, Policy};
 use crate::request::attributes::Attributes;
 use crate::time::UnixTime;
 
@@ -43,6 +45,7 @@ pub struct ListedKey {
     pub digest: KeyDigest,
     pub not_before: Option<UnixTime>,
     pub not_after: Option<UnixTime>,
+    pub hours: Option<Hours>,
 }
 
 #[derive(Debug)]
@@ -58,6 +61,7 @@ pub struct ListedRule {
     /// As in `roles[0].rules[1]`.
     pub field: String,
     pub text: RuleText,
+    terms: Terms,
     names: Names,
     alone: Rules,
 }
@@ -119,7 +123,12 @@ impl ListedRule {
     }
 
     pub fn allows(&self, attributes: &Attributes<'_>) -> bool {
-        self.alone.allow(&Question::new(&self.names, attributes))
+        let question = Question::new(&self.names, attributes);
+        self.alone.allow(&question) || !self.alone.terms(&question).is_empty()
+    }
+
+    pub const fn enforcement(&self) -> Enforcement {
+        self.terms.enforcement
     }
 
     /// In what the rule differs from a request; `None` if it is about another kind
@@ -148,9 +157,10 @@ impl Lister<'_, '_> {
 
     fn rule(&self, written: &written::Rule, at: &At<'_>) -> ListedRule {
         let (mut names, mut alone, mut entries) = (Names::default(), Rules::default(), 0);
-        rule::compile(written, at, self.problems, &mut names, &mut alone, &mut entries);
+        let (problems, entries) = (self.problems, &mut entries);
+        let terms = rule::compile(written, at, problems, &mut names, &mut alone, entries);
         let (line, field) = self.place(at);
-        ListedRule { line, field, text: RuleText::of(written), names, alone }
+        ListedRule { line, field, text: RuleText::of(written, &terms), terms, names, alone }
     }
 
     fn clients(&self, written: &written::Policy, policy: &Policy) -> Vec<ListedClient> {
@@ -179,8 +189,8 @@ impl Lister<'_, '_> {
         let digest = KeyDigest::parse(&written.sha256)?;
         let key = policy.keys.get(&digest)?;
         let (line, field) = self.place(at);
-        let (not_before, not_after) = (key.not_before, key.not_after);
-        Some(ListedKey { line, field, digest, not_before, not_after })
+        let Key { client: _, not_before, not_after, hours } = *key;
+        Some(ListedKey { line, field, digest, not_before, not_after, hours })
     }
 
     fn place(&self, at: &At<'_>) -> (usize, String) {

@@ -10,6 +10,7 @@ use super::problem::{At, Problems};
 use super::resource::{self, Resource, is_cluster_scoped};
 use super::syntax::{is_label, is_segment};
 use super::written::{List, Rule, Tolerant};
+use crate::policy::grant::{Enforcement, Terms};
 use crate::policy::names::{NameId, Names};
 use crate::policy::rules::{Pattern, Rules};
 use crate::request::verb::{Verb, VerbSet};
@@ -18,8 +19,8 @@ use crate::request::verb::{Verb, VerbSet};
 /// this many entries together; each takes about 40 bytes in every worker.
 pub(super) const MOST_ENTRIES: usize = 250_000;
 
-/// Adds what `rule` allows to `rules`, or records why it cannot. `entries` counts
-/// those of the whole policy.
+/// Adds what `rule` allows to `rules`, or records why it cannot; on what terms.
+/// `entries` counts those of the whole policy.
 pub(super) fn compile(
     rule: &Rule,
     at: &At<'_>,
@@ -27,17 +28,20 @@ pub(super) fn compile(
     names: &mut Names,
     rules: &mut Rules,
     entries: &mut usize,
-) {
-    let compiler = Compiler { at, problems };
+) -> Terms {
+    let terms = Terms { enforcement: Enforcement::of(rule.enforcement.as_ref()) };
+    let compiler = Compiler { at, problems, terms: &terms };
     match &rule.non_resource_urls {
         Some(urls) => compiler.non_resource(rule, urls, names, rules),
         None => compiler.resource(rule, names, rules, entries),
     }
+    terms
 }
 
 struct Compiler<'p, 'n> {
     at: &'p At<'p>,
     problems: &'p Problems<'n>,
+    terms: &'p Terms,
 }
 
 impl Compiler<'_, '_> {
@@ -50,6 +54,7 @@ impl Compiler<'_, '_> {
             resource_names,
             non_resource_urls: _,
             verbs,
+            enforcement: _,
         } = rule;
         self.misplaced(rule);
         let scopes = self.scopes(namespaces.as_ref(), cluster_scope.as_ref(), names);
@@ -88,7 +93,7 @@ impl Compiler<'_, '_> {
                             subresource: *subresource,
                             name: *name,
                         };
-                        rules.allow_resource(pattern, allowed);
+                        rules.allow_resource(pattern, allowed, self.terms);
                     }
                 }
             }
@@ -117,7 +122,7 @@ impl Compiler<'_, '_> {
         let verbs =
             self.verbs(rule.verbs.as_ref(), VerbSet::NON_RESOURCE, VerbSet::NON_RESOURCE);
         for path in self.list("nonResourceURLs", urls, |url| resource::path(url, names)) {
-            rules.allow_path(path, verbs);
+            rules.allow_path(path, verbs, self.terms);
         }
     }
 

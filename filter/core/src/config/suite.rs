@@ -31,6 +31,8 @@ pub struct PolicyTest {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Expected {
     Allow,
+    /// It is let through, but would be denied if all rules were enforced.
+    Report,
     /// It is answered with this code instead of being forwarded.
     Refuse(u16),
 }
@@ -94,7 +96,7 @@ fn read(
     let expected = Expected::parse(expect);
     if expected.is_none() {
         let message = format!(
-            "is `{expect}`: write `allow`, `deny` (by the rules: a 403), or the code of another refusal, 400, 405 or 415"
+            "is `{expect}`: write `allow`, `deny` (by the rules: a 403), `report` (allowed, but not by what is enforced), or the code of another refusal, 400, 405 or 415"
         );
         problems.add(&at.field("expect"), message);
     }
@@ -125,6 +127,7 @@ impl Expected {
     fn parse(text: &str) -> Option<Self> {
         match text {
             "allow" => Some(Self::Allow),
+            "report" => Some(Self::Report),
             "deny" => Some(Self::Refuse(403)),
             code => {
                 let code = code.parse().ok().filter(|code| CODES.contains(code));
@@ -138,6 +141,7 @@ impl fmt::Display for Expected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Allow => f.write_str("allow"),
+            Self::Report => f.write_str("report"),
             Self::Refuse(403) => f.write_str("deny"),
             Self::Refuse(code) => code.fmt(f),
         }
@@ -167,8 +171,8 @@ mod tests {
             ("",     "line 1: the document is empty: write a policy"),
             ("[]",   "line 1: there is no test: write one like {client: sql-prod-01, request: GET /version, expect: allow}"),
             ("a: b", "line 1: is a mapping: write a list"),
-            ("- {client: a, request: GET /, expect: yes}",         "line 1: [0].expect: is `yes`: write `allow`, `deny` (by the rules: a 403), or the code of another refusal, 400, 405 or 415"),
-            ("- {client: a, request: GET /, expect: 401}",         "line 1: [0].expect: is `401`: write `allow`, `deny` (by the rules: a 403), or the code of another refusal, 400, 405 or 415"),
+            ("- {client: a, request: GET /, expect: yes}",         "line 1: [0].expect: is `yes`: write `allow`, `deny` (by the rules: a 403), `report` (allowed, but not by what is enforced), or the code of another refusal, 400, 405 or 415"),
+            ("- {client: a, request: GET /, expect: 401}",         "line 1: [0].expect: is `401`: write `allow`, `deny` (by the rules: a 403), `report` (allowed, but not by what is enforced), or the code of another refusal, 400, 405 or 415"),
             ("- {client: a, request: /version, expect: allow}",    "line 1: [0].request: `/version` is not a request: write a method and a path, as in `GET /version`"),
             ("- {client: a, request: GET version, expect: allow}", "line 1: [0].request: `GET version` is not a request: write a method and a path, as in `GET /version`"),
             ("- {client: a, expect: allow}",                       "line 1: [0]: `request` is missing: add it"),

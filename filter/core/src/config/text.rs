@@ -1,11 +1,12 @@
 //! A rule as it is written, for those who show or write rules.
 
 use alloc::borrow::ToOwned;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
 use super::written::{List, Rule};
+use crate::policy::grant::Terms;
 
 /// The words of a valid rule. `Display` writes them on one line of YAML.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -13,6 +14,8 @@ pub enum RuleText {
     NonResource {
         urls: Vec<String>,
         verbs: Vec<String>,
+        /// Of the rule's end, as in `enforcement: report`; mostly nothing.
+        terms: String,
     },
     Resource {
         scope: RuleScope,
@@ -20,6 +23,7 @@ pub enum RuleText {
         resources: Vec<String>,
         names: Option<Vec<String>>,
         verbs: Vec<String>,
+        terms: String,
     },
 }
 
@@ -43,7 +47,7 @@ struct Scalar<'a>(&'a str);
 
 impl RuleText {
     /// The words of a rule that has been compiled without a problem.
-    pub(super) fn of(rule: &Rule) -> Self {
+    pub(super) fn of(rule: &Rule, terms: &Terms) -> Self {
         let Rule {
             namespaces,
             cluster_scope: _,
@@ -52,10 +56,13 @@ impl RuleText {
             resource_names,
             non_resource_urls,
             verbs,
+            enforcement: _,
         } = rule;
+        let terms = terms.to_string();
         let verbs = words(verbs.as_ref());
         if non_resource_urls.is_some() {
-            return Self::NonResource { urls: words(non_resource_urls.as_ref()), verbs };
+            let urls = words(non_resource_urls.as_ref());
+            return Self::NonResource { urls, verbs, terms };
         }
         let scope = match namespaces {
             Some(_) => RuleScope::Namespaces(words(namespaces.as_ref())),
@@ -64,16 +71,16 @@ impl RuleText {
         let groups = words(api_groups.as_ref());
         let resources = words(resources.as_ref());
         let names = resource_names.as_ref().map(|names| words(Some(names)));
-        Self::Resource { scope, groups, resources, names, verbs }
+        Self::Resource { scope, groups, resources, names, verbs, terms }
     }
 
     /// What Keyhole's rules and those of Kubernetes have in common.
-    fn terms(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn common(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NonResource { urls, verbs } => {
+            Self::NonResource { urls, verbs, .. } => {
                 write!(f, "nonResourceURLs: {}, verbs: {}", Flow(urls), Flow(verbs))
             }
-            Self::Resource { scope: _, groups, resources, names, verbs } => {
+            Self::Resource { groups, resources, names, verbs, .. } => {
                 write!(f, "apiGroups: {}, resources: {}", Flow(groups), Flow(resources))?;
                 if let Some(names) = names {
                     write!(f, ", resourceNames: {}", Flow(names))?;
@@ -94,6 +101,12 @@ impl RuleText {
             Self::NonResource { verbs, .. } | Self::Resource { verbs, .. } => verbs,
         }
     }
+
+    fn terms(&self) -> &str {
+        match self {
+            Self::NonResource { terms, .. } | Self::Resource { terms, .. } => terms,
+        }
+    }
 }
 
 fn words(list: Option<&List<String>>) -> Vec<String> {
@@ -112,7 +125,11 @@ impl fmt::Display for RuleText {
                 write!(f, "namespaces: {}, ", Flow(list))?;
             }
         }
-        self.terms(f)?;
+        self.common(f)?;
+        match self.terms() {
+            "" => {}
+            terms => write!(f, ", {terms}")?,
+        }
         f.write_str("}")
     }
 }
@@ -122,7 +139,7 @@ impl fmt::Display for RuleText {
 impl fmt::Display for Rbac<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("{")?;
-        self.0.terms(f)?;
+        self.0.common(f)?;
         f.write_str("}")
     }
 }
@@ -174,6 +191,7 @@ mod tests {
             r#"{namespaces: ["7", "null"], apiGroups: ["*"], resources: ["*"], resourceNames: [a.b, "a:b", "A-1"], verbs: [get]}"#,
             r#"{clusterScope: true, apiGroups: [""], resources: [nodes], verbs: [list]}"#,
             r#"{nonResourceURLs: [/version, "/healthz/*"], verbs: [get]}"#,
+            r#"{nonResourceURLs: [/version], verbs: [get], enforcement: report}"#,
         ] {
             assert_eq!(ListedRule::read(line).unwrap().text.to_string(), line);
         }

@@ -84,7 +84,25 @@ pub(super) struct Client {
     pub(super) keys: List<Key>,
     pub(super) service_account: Tolerant<ServiceAccount>,
     pub(super) source_ranges: Option<List<String>>,
+    pub(super) limits: Option<Tolerant<Limits>>,
+    pub(super) enforcement: Option<Tolerant<Enforcement>>,
     pub(super) roles: List<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct Limits {
+    pub(super) requests_per_second: Option<Tolerant<u64>>,
+    pub(super) burst: Option<Tolerant<u64>>,
+    pub(super) requests_in_flight: Option<Tolerant<u64>>,
+    pub(super) body_bytes: Option<Tolerant<u64>>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum Enforcement {
+    Enforce,
+    Report,
 }
 
 #[derive(Debug, Deserialize)]
@@ -93,6 +111,7 @@ pub(super) struct Key {
     pub(super) sha256: String,
     pub(super) not_before: Option<String>,
     pub(super) not_after: Option<String>,
+    pub(super) hours: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -122,6 +141,7 @@ pub(super) struct Rule {
     #[serde(rename = "nonResourceURLs")]
     pub(super) non_resource_urls: Option<List<String>>,
     pub(super) verbs: Option<List<String>>,
+    pub(super) enforcement: Option<Tolerant<Enforcement>>,
 }
 
 // === impl List ===

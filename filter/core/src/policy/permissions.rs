@@ -9,6 +9,8 @@ mod compact;
 mod term;
 
 use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use crate::policy::{Client, Policy};
 use crate::request::verb::VerbSet;
@@ -26,20 +28,31 @@ pub struct Permissions {
 // === impl Policy ===
 
 impl Policy {
-    /// What a client may do: its roles together.
+    /// What a client may do: its roles together, on whatever terms.
     pub fn permissions(&self, client: &Client) -> Permissions {
+        let on_terms = self.permissions_on_terms(client);
+        let all = on_terms.values().flat_map(Permissions::iter);
+        all.map(|(permission, verbs)| (permission.clone(), verbs)).collect()
+    }
+
+    /// The same, apart by the terms as a rule writes them; none are written as nothing.
+    pub fn permissions_on_terms(&self, client: &Client) -> BTreeMap<String, Permissions> {
         let spelling = self.names.spelling();
-        let roles = client.roles.iter().filter_map(|role| self.roles.get(*role));
-        let all = roles.flat_map(|rules| {
-            let resources = rules.resources().map(|(pattern, verbs)| {
-                (Permission::Resource(ResourceTerm::of(pattern, &spelling)), verbs)
-            });
-            let paths = rules.paths().map(|(pattern, verbs)| {
-                (Permission::Path(PathTerm::of(pattern, &spelling)), verbs)
-            });
-            resources.chain(paths)
-        });
-        all.collect()
+        let mut on_terms: BTreeMap<String, Vec<(Permission, VerbSet)>> = BTreeMap::new();
+        for rules in client.roles.iter().filter_map(|role| self.roles.get(*role)) {
+            for (pattern, verbs, terms) in rules.resources() {
+                let permission = Permission::Resource(ResourceTerm::of(pattern, &spelling));
+                on_terms.entry(terms.to_string()).or_default().push((permission, verbs));
+            }
+            for (pattern, verbs, terms) in rules.paths() {
+                let permission = Permission::Path(PathTerm::of(pattern, &spelling));
+                on_terms.entry(terms.to_string()).or_default().push((permission, verbs));
+            }
+        }
+        on_terms
+            .into_iter()
+            .map(|(terms, permissions)| (terms, permissions.into_iter().collect()))
+            .collect()
     }
 }
 

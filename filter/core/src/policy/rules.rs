@@ -9,8 +9,11 @@
 
 pub(crate) mod near;
 
+use alloc::vec::Vec;
+
 use hashbrown::HashMap;
 
+use crate::policy::grant::Terms;
 use crate::policy::names::{NameId, Names};
 use crate::request::attributes::{Attributes, ResourceAttributes};
 use crate::request::verb::{Verb, VerbSet};
@@ -19,9 +22,15 @@ use crate::request::verb::{Verb, VerbSet};
 #[derive(Debug, Default)]
 pub(crate) struct Rules {
     resources: HashMap<Pattern, VerbSet>,
-    stars: StarsUsed,
     paths: HashMap<PathPattern, VerbSet>,
+    /// What is allowed on terms. Looked at only if nothing above allows a request.
+    resources_on: HashMap<Pattern, Vec<OnTerms>>,
+    paths_on: HashMap<PathPattern, Vec<OnTerms>>,
+    stars: StarsUsed,
 }
+
+/// What one rule allows at one point of its product.
+type OnTerms = (VerbSet, Terms);
 
 /// One point of a rule's product. `scope` is a namespace, [`NameId::ANY`] for
 /// any namespace, or [`NameId::NONE`] for the cluster scope, which `ANY` does
@@ -68,17 +77,30 @@ pub(crate) struct Place {
 // === impl Rules ===
 
 impl Rules {
-    pub(crate) fn allow_resource(&mut self, pattern: Pattern, verbs: VerbSet) {
+    pub(crate) fn allow_resource(&mut self, pattern: Pattern, verbs: VerbSet, terms: &Terms) {
         self.stars.insert(pattern.stars());
-        let entry = self.resources.entry(pattern).or_default();
-        *entry = entry.union(verbs);
+        match terms.are_plain() {
+            true => {
+                let entry = self.resources.entry(pattern).or_default();
+                *entry = entry.union(verbs);
+            }
+            false => {
+                self.resources_on.entry(pattern).or_default().push((verbs, terms.clone()));
+            }
+        }
     }
 
-    pub(crate) fn allow_path(&mut self, path: PathPattern, verbs: VerbSet) {
-        let entry = self.paths.entry(path).or_default();
-        *entry = entry.union(verbs);
+    pub(crate) fn allow_path(&mut self, path: PathPattern, verbs: VerbSet, terms: &Terms) {
+        match terms.are_plain() {
+            true => {
+                let entry = self.paths.entry(path).or_default();
+                *entry = entry.union(verbs);
+            }
+            false => self.paths_on.entry(path).or_default().push((verbs, terms.clone())),
+        }
     }
 
+    /// Whether a rule without terms allows it.
     pub(crate) fn allow(&self, question: &Question<'_>) -> bool {
         match question {
             Question::NonResource { names, path, verb } => {
@@ -86,27 +108,56 @@ impl Rules {
                     self.paths.get(&pattern).is_some_and(|verbs| verbs.contains(*verb))
                 })
             }
-            Question::Resource { places, verb } => {
-                places.iter().flatten().any(|place| self.allow_at(place, *verb))
-            }
+            Question::Resource { places, verb } => self.patterns(places).any(|pattern| {
+                self.resources.get(&pattern).is_some_and(|verbs| verbs.contains(*verb))
+            }),
         }
     }
 
-    /// All that these allow, for whoever lists it.
-    pub(crate) fn resources(&self) -> impl Iterator<Item = (Pattern, VerbSet)> {
-        self.resources.iter().map(|(pattern, verbs)| (*pattern, *verbs))
+    /// On what terms other rules allow it.
+    pub(crate) fn terms(&self, question: &Question<'_>) -> Vec<&Terms> {
+        let found: Vec<&OnTerms> = match question {
+            Question::NonResource { names, path, .. } => path_patterns(names, path)
+                .filter_map(|pattern| self.paths_on.get(&pattern))
+                .flatten()
+                .collect(),
+            Question::Resource { places, .. } => self
+                .patterns(places)
+                .filter_map(|pattern| self.resources_on.get(&pattern))
+                .flatten()
+                .collect(),
+        };
+        let about = found.into_iter().filter(|(verbs, _)| verbs.contains(question.verb()));
+        about.map(|(_, terms)| terms).collect()
     }
 
-    pub(crate) fn paths(&self) -> impl Iterator<Item = (PathPattern, VerbSet)> {
-        self.paths.iter().map(|(pattern, verbs)| (*pattern, *verbs))
+    /// All that these allow, and on what terms, for whoever lists it.
+    pub(crate) fn resources(&self) -> impl Iterator<Item = (Pattern, VerbSet, Terms)> {
+        all(&self.resources, &self.resources_on)
     }
 
-    fn allow_at(&self, place: &Place, verb: Verb) -> bool {
-        self.stars.iter().filter(|stars| stars.within(place.allowed)).any(|stars| {
-            let pattern = place.pattern.starred(stars);
-            self.resources.get(&pattern).is_some_and(|verbs| verbs.contains(verb))
+    pub(crate) fn paths(&self) -> impl Iterator<Item = (PathPattern, VerbSet, Terms)> {
+        all(&self.paths, &self.paths_on)
+    }
+
+    /// Where to look, given the stars that occur.
+    fn patterns(&self, places: &[Option<Place>; 2]) -> impl Iterator<Item = Pattern> {
+        places.iter().flatten().flat_map(|place| {
+            let stars = self.stars.iter().filter(|stars| stars.within(place.allowed));
+            stars.map(|stars| place.pattern.starred(stars))
         })
     }
+}
+
+fn all<P: Copy>(
+    plain: &HashMap<P, VerbSet>,
+    on_terms: &HashMap<P, Vec<OnTerms>>,
+) -> impl Iterator<Item = (P, VerbSet, Terms)> {
+    let plain = plain.iter().map(|(pattern, verbs)| (*pattern, *verbs, Terms::default()));
+    let on_terms = on_terms.iter().flat_map(|(pattern, rules)| {
+        rules.iter().map(|(verbs, terms)| (*pattern, *verbs, terms.clone()))
+    });
+    plain.chain(on_terms)
 }
 
 /// The patterns that cover a path: itself, and everything below each parent.
@@ -180,6 +231,12 @@ impl StarsUsed {
 // === impl Question ===
 
 impl<'a> Question<'a> {
+    const fn verb(&self) -> Verb {
+        match self {
+            Self::NonResource { verb, .. } | Self::Resource { verb, .. } => *verb,
+        }
+    }
+
     pub(crate) fn new(names: &'a Names, attributes: &'a Attributes<'a>) -> Self {
         match attributes {
             Attributes::NonResource { path, verb } => {

@@ -78,7 +78,7 @@ pub(crate) fn accept(given: Option<&[u8]>) -> Cow<'_, [u8]> {
 }
 
 /// The type without its parameters.
-fn essence(media_type: &[u8]) -> &[u8] {
+pub(crate) fn essence(media_type: &[u8]) -> &[u8] {
     media_type.split(|byte| *byte == b';').next().unwrap_or(media_type).trim_ascii()
 }
 

@@ -56,7 +56,10 @@ impl Metrics {
     pub(crate) fn decided(&mut self, verdict: &Verdict<'_>) {
         match verdict {
             Verdict::Answer(_) => {}
-            Verdict::Forward(forward) => self.decision(&forward.sent().subject, "allowed"),
+            Verdict::Forward(forward) => {
+                let outcome = if forward.reported().is_some() { "reported" } else { "allowed" };
+                self.decision(&forward.sent().subject, outcome);
+            }
             Verdict::Refuse(refused) => {
                 self.decision(&refused.subject, refused.refusal.outcome());
             }
@@ -157,7 +160,7 @@ mod tests {
     fn decide(metrics: &mut Metrics, client: &str) {
         let subject = Subject { client: Some(Arc::from(client)), verb: Some(Verb::List) };
         let refusal = Refusal::NoAnswer;
-        metrics.decided(&Verdict::Refuse(Refused { subject, refusal }));
+        metrics.decided(&Verdict::Refuse(Refused::new(subject, refusal)));
     }
 
     fn seconds(seconds: u64) -> Steady {

@@ -16,6 +16,7 @@ use crate::config::load_policy;
 use crate::pod::shared::Unshared;
 use crate::policy::key::KeyDigest;
 use crate::token::tests::{created, jwt};
+use crate::worker::tests::arrival;
 
 const WORKERS: usize = 3;
 const ACCOUNTS: usize = 2;
@@ -152,7 +153,8 @@ impl World {
         self.streams += 1;
         let headers = headers(account);
         let Self { workers, policy, now, streams, .. } = self;
-        match workers[worker].request(policy, *streams, &headers, Body::Empty, *now) {
+        let memory = &Unshared::default();
+        match workers[worker].request(policy, *streams, &arrival(&headers), memory, *now) {
             None => drop(self.waiting.insert((worker, *streams), (account, now.steady))),
             Some(Verdict::Forward(forward)) => {
                 let (token, sent) = (bearer(&forward.headers()), forward.sent().clone());

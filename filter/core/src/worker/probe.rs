@@ -60,7 +60,7 @@ impl Probe {
     ) -> Verdict<'static> {
         let not_ready = |why: String| {
             let (subject, refusal) = (Subject::default(), Refusal::NotReady(why));
-            Verdict::Refuse(Refused { subject, refusal })
+            Verdict::Refuse(Refused::new(subject, refusal))
         };
         match (self, policy, identity) {
             (Self::Live, ..) => Verdict::Answer(Reply::json(200, &Alive { status: "alive" })),

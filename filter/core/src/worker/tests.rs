@@ -10,6 +10,7 @@ use crate::answer::tests::answer;
 use crate::config::load_policy;
 use crate::pod::shared::Unshared;
 use crate::policy::key::KeyDigest;
+use crate::request::head::Body;
 use crate::token::tests::{at, created, minted};
 
 /// One worker with a policy, and what the apiserver answers to its calls.
@@ -18,6 +19,7 @@ pub(crate) struct Gateway {
     pub(crate) policy: Policy,
     memory: Unshared,
     pub(crate) now: Now,
+    pub(crate) source: Option<&'static [u8]>,
     /// To TokenRequests.
     pub(crate) token: Answer,
     /// The keys of the cluster, and how often they were fetched.
@@ -30,6 +32,10 @@ pub(crate) struct Gateway {
     resent: Vec<Call>,
 }
 
+pub(crate) fn arrival(headers: &[Header]) -> Arrival<'_> {
+    Arrival { headers, body: Body::Empty, source: None }
+}
+
 impl Gateway {
     pub(crate) fn new(policy: Policy, now: Now) -> Self {
         let mut worker = Worker::default();
@@ -39,6 +45,7 @@ impl Gateway {
             policy,
             memory: Unshared::default(),
             now,
+            source: None,
             token: Answer::None,
             keys: Answer::None,
             fetched: 0,
@@ -49,15 +56,25 @@ impl Gateway {
         }
     }
 
+    fn request<'a>(&mut self, headers: &'a [Header], body: Body) -> Option<Verdict<'a>> {
+        let arrival = Arrival { headers, body, source: self.source };
+        self.worker.request(&self.policy, 1, &arrival, &self.memory, self.now)
+    }
+
     /// What becomes of a request, after a token was asked for if there is none.
     pub(crate) fn judge<'a>(&mut self, headers: &'a [Header], body: Body) -> Verdict<'a> {
-        if let Some(verdict) = self.worker.request(&self.policy, 1, headers, body, self.now) {
+        if let Some(verdict) = self.request(headers, body) {
             return verdict;
         }
         self.tick();
         let (stream, verdict) = self.verdicts.pop().expect("it has been resumed");
         assert_eq!(stream, 1);
         verdict
+    }
+
+    /// The request of [`judge`](Self::judge) has ended.
+    pub(crate) fn end(&mut self) {
+        self.worker.ended(1, &self.memory);
     }
 
     fn tick(&mut self) {
@@ -106,10 +123,15 @@ impl Gateway {
 const PODS: &str = "/api/v1/namespaces/d/pods";
 
 fn policy(gateway: &str) -> Policy {
+    policy_with(gateway, "enforcement: enforce")
+}
+
+/// The same, with something more of its client.
+pub(crate) fn policy_with(gateway: &str, client: &str) -> Policy {
     let digest = KeyDigest::of(b"k").to_hex();
     let text = format!(
         "{{apiVersion: keyhole/v1, kind: Policy, gateway: {{{gateway}}}, clients: [{{name: sql, keys: [{{sha256: {digest}}}], \
-         serviceAccount: {{namespace: d, name: reader}}, roles: [r]}}], roles: [{{name: r, rules: [\
+         serviceAccount: {{namespace: d, name: reader}}, roles: [r], {client}}}], roles: [{{name: r, rules: [\
          {{namespaces: [d], apiGroups: [\"\"], resources: [pods], verbs: [get, list, watch, create]}}]}}]}}"
     );
     load_policy(&text).unwrap().policy
@@ -121,13 +143,13 @@ fn gateway() -> Gateway {
     gateway
 }
 
-fn list() -> Vec<Header> {
+pub(crate) fn list() -> Vec<Header> {
     let headers = [(":method", "GET"), (":path", PODS), ("x-api-key", "k")];
     headers.map(|(name, value)| (name.to_string(), value.into())).to_vec()
 }
 
 /// `allowed`, or the code and the sentence.
-fn told(verdict: &Verdict<'_>) -> String {
+pub(crate) fn told(verdict: &Verdict<'_>) -> String {
     match verdict {
         Verdict::Answer(reply) => {
             format!("{} {}", reply.code, String::from_utf8_lossy(&reply.body).trim_end())
@@ -171,8 +193,8 @@ fn a_thousand_requests_wait_for_one_token() {
     let mut gateway = gateway();
     let headers = list();
     for stream in 0..1000 {
-        let Gateway { worker, policy, now, .. } = &mut gateway;
-        assert!(worker.request(policy, stream, &headers, Body::Empty, *now).is_none());
+        let Gateway { worker, policy, memory, now, .. } = &mut gateway;
+        assert!(worker.request(policy, stream, &arrival(&headers), memory, *now).is_none());
     }
     gateway.tick();
     assert_eq!((gateway.asked, gateway.verdicts.len()), (1, 1000));
@@ -186,10 +208,10 @@ fn a_wait_ends_when_it_was_said_to() {
     let headers = list();
     // Another worker asks, and does not come back.
     let mut other = Worker::default();
-    other.request(&gateway.policy, 1, &headers, Body::Empty, gateway.now);
+    other.request(&gateway.policy, 1, &arrival(&headers), &gateway.memory, gateway.now);
     other.tick(&gateway.policy, &gateway.memory, gateway.now);
-    let Gateway { worker, policy, now, .. } = &mut gateway;
-    assert!(worker.request(policy, 1, &headers, Body::Empty, *now).is_none());
+    let Gateway { worker, policy, memory, now, .. } = &mut gateway;
+    assert!(worker.request(policy, 1, &arrival(&headers), memory, *now).is_none());
     for (second, expected) in [(1000, 0), (1002, 0), (1003, 1)] {
         gateway.now = at(second);
         gateway.tick();
@@ -317,14 +339,14 @@ fn a_second_attempt_that_is_cancelled_without_a_word_is_answered() {
 fn a_stream_that_has_ended_is_not_resumed() {
     let mut gateway = gateway();
     let headers = list();
-    let Gateway { worker, policy, now, .. } = &mut gateway;
-    worker.request(policy, 1, &headers, Body::Empty, *now);
-    worker.ended(1);
+    let Gateway { worker, policy, memory, now, .. } = &mut gateway;
+    worker.request(policy, 1, &arrival(&headers), memory, *now);
+    worker.ended(1, memory);
     gateway.tick();
     assert!(gateway.verdicts.is_empty());
     rejected(&mut gateway, original(PODS));
     gateway.tick();
-    gateway.worker.ended(7);
+    gateway.worker.ended(7, &gateway.memory);
     let call = gateway.resent.pop().unwrap();
     gateway.answer(call.purpose, &answer("200", b"{}"));
     assert!(gateway.verdicts.is_empty());

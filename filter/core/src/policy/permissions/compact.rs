@@ -24,8 +24,8 @@ struct Product {
 // === impl Permissions ===
 
 impl Permissions {
-    /// Rules that allow exactly this, with all verbs named.
-    pub fn rules(&self) -> Vec<RuleText> {
+    /// Rules that allow exactly this, with all verbs named, on these terms.
+    pub fn rules(&self, terms: &str) -> Vec<RuleText> {
         let mut products = Vec::new();
         let mut paths: BTreeMap<Vec<String>, Vec<String>> = BTreeMap::new();
         for (permission, verbs) in self.iter() {
@@ -39,9 +39,12 @@ impl Permissions {
         let products = merged(products, |product| &mut product.resources);
         let products = merged(products, |product| &mut product.groups);
         let products = merged(products, |product| &mut product.namespaces);
-        let paths =
-            paths.into_iter().map(|(verbs, urls)| RuleText::NonResource { urls, verbs });
-        products.into_iter().map(Product::into_rule).chain(paths).collect()
+        let paths = paths.into_iter().map(|(verbs, urls)| RuleText::NonResource {
+            urls,
+            verbs,
+            terms: terms.to_string(),
+        });
+        products.into_iter().map(|product| product.into_rule(terms)).chain(paths).collect()
     }
 }
 
@@ -103,7 +106,7 @@ impl Product {
         }
     }
 
-    fn into_rule(self) -> RuleText {
+    fn into_rule(self, terms: &str) -> RuleText {
         let Self { namespaces, groups, resources, names, verbs } = self;
         let scope = match namespaces.is_empty() {
             true => RuleScope::Cluster,
@@ -117,6 +120,7 @@ impl Product {
                 .filter(|names| !names.is_empty())
                 .map(|n| n.into_iter().collect()),
             verbs,
+            terms: terms.to_string(),
         }
     }
 }

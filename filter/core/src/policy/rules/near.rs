@@ -51,10 +51,9 @@ impl Rules {
         let nearest = |a: &Vec<Dimension>| Dimension::distance(a);
         match question {
             Question::NonResource { names, path, verb } => self
-                .paths
-                .iter()
-                .map(|(pattern, verbs)| {
-                    let covers = path_patterns(names, path).any(|p: PathPattern| p == *pattern);
+                .paths()
+                .map(|(pattern, verbs, _)| {
+                    let covers = path_patterns(names, path).any(|p: PathPattern| p == pattern);
                     differing([
                         (Dimension::Path, covers),
                         (Dimension::Verb, verbs.contains(*verb)),
@@ -62,13 +61,14 @@ impl Rules {
                 })
                 .min_by_key(nearest),
             Question::Resource { places, verb } => self
-                .resources
-                .iter()
-                .flat_map(|entry| places.iter().flatten().map(move |place| (entry, place)))
-                .map(|((pattern, verbs), place)| {
+                .resources()
+                .flat_map(|(pattern, verbs, _)| {
+                    places.iter().flatten().map(move |place| (pattern, verbs, place))
+                })
+                .map(|(pattern, verbs, place)| {
                     differing(
                         place
-                            .compare(*pattern)
+                            .compare(pattern)
                             .into_iter()
                             .chain([(Dimension::Verb, verbs.contains(*verb))]),
                     )
