@@ -144,12 +144,14 @@ impl Side {
         lines
     }
 
-    /// As rules. What is there on terms does not matter where the same is there without.
+    /// As rules. What is there without terms needs no word on terms.
     fn permissions_not_in(&self, other: &Self) -> Vec<RuleText> {
         let none = Permissions::default();
-        let there = |terms: &str| other.permissions.get(terms).unwrap_or(&none);
+        let free = self.permissions.get("").unwrap_or(&none);
         let rules = self.permissions.iter().flat_map(|(terms, permissions)| {
-            permissions.without(there(terms)).without(there("")).rules(terms)
+            let same = other.permissions.get(terms).unwrap_or(&none);
+            let rest = permissions.without(same);
+            if terms.is_empty() { rest } else { rest.without(free) }.rules(terms)
         });
         rules.collect()
     }
