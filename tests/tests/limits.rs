@@ -2,11 +2,12 @@
 //! front that Envoy trusts.
 
 use std::fs;
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use keyhole_tests::client::Client;
-use keyhole_tests::stack::{Stack, new_key};
+use keyhole_tests::stack::{Stack, new_key, root};
 use serde_json::Value;
 
 const PODS: &str = "/api/v1/namespaces/default/pods";
@@ -44,6 +45,7 @@ fn a_client_stays_within_its_limits() {
     a_body_is_bounded(&small);
     only_what_the_trusted_hop_saw_counts(&fenced);
     what_is_reported_is_done_logged_and_counted(&stack, &watched);
+    a_policy_is_written_from_what_was_seen(&stack, &watched);
 }
 
 fn rate_is_counted_by_all_workers_together(rated: &Client) {
@@ -145,4 +147,48 @@ fn what_is_reported_is_done_logged_and_counted(stack: &Stack, watched: &Client) 
         assert!(start.elapsed() < Duration::from_secs(10), "it is not counted");
         thread::sleep(Duration::from_millis(100));
     }
+}
+
+/// `keyhole policy ...` on the log; what it prints.
+fn keyhole(arguments: &[&str]) -> String {
+    let keyhole = root().join("target/debug/keyhole");
+    let output = Command::new(keyhole).arg("policy").args(arguments).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn a_policy_is_written_from_what_was_seen(stack: &Stack, watched: &Client) {
+    let log = stack.var("KEYHOLE_ACCESS_LOG");
+    let selected = format!("{PODS}?fieldSelector=metadata.name%3Da&watch=1&timeoutSeconds=1");
+    assert_eq!(watched.get(&selected).unwrap().status, 200);
+    thread::sleep(Duration::from_secs(1));
+    let suggested = keyhole(&["suggest", log, "--client", "watched"]);
+    assert_eq!(
+        suggested,
+        "# From 3 requests of 1 client.\nroles:\n- name: watched\n  rules:\n  \
+         - {namespaces: [default], apiGroups: [\"\"], resources: [pods], verbs: [list]}\n  \
+         - {namespaces: [default], apiGroups: [\"\"], resources: [pods], resourceNames: [a], verbs: [watch]}\n  \
+         - {namespaces: [default], apiGroups: [\"\"], resources: [secrets], resourceNames: [none], verbs: [delete]}\n"
+    );
+    // In force, it changes nothing for this client.
+    let before = fs::read_to_string(stack.state().join("applied.yaml")).unwrap();
+    let (_, rules) = suggested.split_once("roles:\n").unwrap();
+    let after = before
+        .replace("enforcement: report\n  roles: [r]", "roles: [watched]")
+        .replace("roles:\n- name: r\n", &format!("roles:\n{rules}- name: r\n"));
+    let files = ["before.yaml", "after.yaml"].map(|name| stack.state().join(name));
+    fs::write(&files[0], &before).unwrap();
+    fs::write(&files[1], &after).unwrap();
+    let [old, new] = files.each_ref().map(|file| file.to_str().unwrap());
+    let replayed = keyhole(&["replay", old, new, log]);
+    let (changes, _) = replayed.rsplit_once("requests, ").unwrap();
+    let lines: Vec<&str> = changes.lines().filter(|line| line.contains("->")).collect();
+    let deleted =
+        "report -> allow  1x  watched: DELETE /api/v1/namespaces/default/secrets/none";
+    assert_eq!(lines, [deleted], "{replayed}");
+    stack.apply(&after).unwrap();
+    assert_eq!(watched.get(PODS).unwrap().status, 200);
+    assert_eq!(
+        watched.delete(PODS).unwrap().field("/message").split(": ").last(),
+        Some("no rule of this client allows it")
+    );
 }

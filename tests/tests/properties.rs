@@ -136,26 +136,6 @@ fn permissions(policy: &Policy) -> Permissions {
     policy.permissions(&policy.clients()[0])
 }
 
-/// The one object that a request is about, as a permission.
-fn asked(attributes: &Attributes<'_>) -> Permission {
-    let term = |text: &str| Term::Is(text.to_owned());
-    match attributes {
-        Attributes::NonResource { path, .. } => {
-            Permission::Path(PathTerm::Exactly((*path).to_owned()))
-        }
-        Attributes::Resource(r) => Permission::Resource(ResourceTerm {
-            scope: match r.namespace {
-                "" => Scope::Cluster,
-                namespace => Scope::Namespace(namespace.to_owned()),
-            },
-            group: term(r.group),
-            resource: term(r.resource),
-            subresource: r.subresource.to_owned(),
-            name: term(&r.name),
-        }),
-    }
-}
-
 /// Whether one policy allows something of this permission that another does not:
 /// asked with names that are in neither, and for a namespace itself.
 fn has_witness(permission: &Permission, verb: Verb, yes: &Policy, no: &Policy) -> bool {
@@ -261,7 +241,7 @@ proptest! {
     fn permissions_say_what_the_policy_decides(rules in rules(), request in request()) {
         let policy = policy(&[rules]);
         let read = Request::parse(request.0.as_bytes(), request.1.as_bytes()).unwrap();
-        let verbs = permissions(&policy).verbs(&asked(&read.attributes));
+        let verbs = permissions(&policy).verbs(&Permission::of(&read.attributes));
         prop_assert_eq!(verbs.contains(read.attributes.verb()), allows(&policy, &request));
     }
 
@@ -273,7 +253,7 @@ proptest! {
         let added = permissions(&new).without(&permissions(&old));
         let read = Request::parse(request.0.as_bytes(), request.1.as_bytes()).unwrap();
         if allows(&new, &request) && !allows(&old, &request) {
-            prop_assert!(added.verbs(&asked(&read.attributes)).contains(read.attributes.verb()));
+            prop_assert!(added.verbs(&Permission::of(&read.attributes)).contains(read.attributes.verb()));
         }
         for (permission, verbs) in added.iter() {
             for verb in verbs.iter() {

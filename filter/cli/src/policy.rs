@@ -1,9 +1,12 @@
 //! `keyhole policy`.
 
 mod check;
+mod decisions;
 mod diff;
 mod explain;
 mod junit;
+mod replay;
+mod suggest;
 mod test;
 mod warnings;
 
@@ -74,6 +77,26 @@ pub(crate) enum Command {
         #[arg(long)]
         config_map: Option<Object>,
     },
+    /// Say which of the requests in a log a new policy would decide otherwise.
+    ///
+    /// Reads Envoy's access log as envoy/bootstrap.yaml writes it, and judges each request
+    /// by both policies: `allow`, `report`, `deny`, or the code of another refusal. Bodies
+    /// are not in the log, and so `constraints` count as kept.
+    #[command(
+        after_help = "Exit codes: 0 nothing would change, 1 something would, 2 the command could not run."
+    )]
+    Replay(replay::Arguments),
+    /// Print the smallest roles that allow what is in a log.
+    ///
+    /// Let a client run with `enforcement: report` for a while, then write its rules from
+    /// what it did. Reads Envoy's access log as envoy/bootstrap.yaml writes it.
+    ///
+    ///   kubectl logs -n keyhole deploy/keyhole | keyhole policy suggest - --client sql-prod-01
+    #[command(
+        verbatim_doc_comment,
+        after_help = "Exit codes: 0 done, 2 the command could not run."
+    )]
+    Suggest(suggest::Arguments),
     /// Judge requests by a policy, and compare with what is expected.
     ///
     /// The tests are a YAML list; `name` and `contentType` may be left out:
@@ -102,6 +125,8 @@ pub(crate) fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Render { file: Some(file), unchecked, .. } => render(&file, unchecked),
         Command::Render { config_map: Some(config_map), .. } => Ok(render_source(&config_map)),
         Command::Render { .. } => anyhow::bail!("give the policy's file, or --config-map"),
+        Command::Replay(arguments) => replay::run(&arguments),
+        Command::Suggest(arguments) => suggest::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
     }
 }

@@ -83,6 +83,14 @@ pub fn judge(
     admit::authorize(policy, client, &head, &request).map(|permitted| permitted.reported)
 }
 
+/// What a policy is asked about a request; nothing if it is refused without.
+pub fn needs<'a>(attempt: &Attempt<'a>) -> Vec<Attributes<'a>> {
+    match Request::parse(attempt.method.as_bytes(), attempt.target.as_bytes()) {
+        Ok(request) if !is_stream(&request) => attempt.asked(&request.attributes),
+        Ok(_) | Err(_) => Vec::new(),
+    }
+}
+
 /// Judges a request of a client of the listed policy, and says why.
 pub fn explain<'l, 'a>(
     listing: &'l Listing,

@@ -53,7 +53,7 @@ pub use config::text::{RuleScope, RuleText};
 pub use config::{
     Loaded, PluginConfig, Problem, Revision, Source, load_plugin_config, load_policy,
 };
-pub use explain::{Attempt, Explanation, Miss, Need, RuleAt, explain, judge};
+pub use explain::{Attempt, Explanation, Miss, Need, RuleAt, explain, judge, needs};
 pub use live::LivePolicy;
 pub use pod::failure::Failure;
 pub use pod::shared::{Changed, Seen, Shared, Unshared};

@@ -5,6 +5,7 @@ use alloc::string::String;
 
 use crate::policy::names::{NameId, Spelling};
 use crate::policy::rules::{PathPattern, Pattern};
+use crate::request::attributes::Attributes;
 
 /// The objects or paths of a permission.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -41,6 +42,32 @@ pub enum Scope {
 pub enum Term {
     Any,
     Is(String),
+}
+
+// === impl Permission ===
+
+impl Permission {
+    /// For what one request asks: for one object, or for any of a kind if it names none.
+    pub fn of(attributes: &Attributes<'_>) -> Self {
+        match attributes {
+            Attributes::NonResource { path, .. } => {
+                Self::Path(PathTerm::Exactly((*path).to_owned()))
+            }
+            Attributes::Resource(asked) => Self::Resource(ResourceTerm {
+                scope: match asked.namespace {
+                    "" => Scope::Cluster,
+                    namespace => Scope::Namespace(namespace.to_owned()),
+                },
+                group: Term::Is(asked.group.to_owned()),
+                resource: Term::Is(asked.resource.to_owned()),
+                subresource: asked.subresource.to_owned(),
+                name: match &*asked.name {
+                    "" => Term::Any,
+                    name => Term::Is(name.to_owned()),
+                },
+            }),
+        }
+    }
 }
 
 // === impl PathTerm ===
