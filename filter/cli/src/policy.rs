@@ -29,8 +29,8 @@ const INDENT: &str = "            ";
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Say all that is wrong with a policy, with line and field, and warn of what is
-    /// dangerous.
+    /// Say all that is wrong with a policy, with line, column and field, and warn of
+    /// what is dangerous.
     ///
     /// Warnings are for stars in rules; for secrets, tokens, RBAC, nodes and webhooks;
     /// for what is not enforced; for keys without an end, with one more than a year away,
@@ -197,9 +197,9 @@ fn report(file: &Path, problems: &[Problem]) {
 
 /// A problem as compilers write it, with a word before the message.
 fn placed(file: &Path, word: &str, problem: &Problem) -> String {
-    let Problem { line, field, message } = problem;
+    let Problem { line, column, field, message } = problem;
     let field = if field.is_empty() { String::new() } else { format!("{field}: ") };
-    format!("{}:{line}: {word}{field}{message}", file.display())
+    format!("{}:{line}:{column}: {word}{field}{message}", file.display())
 }
 
 fn count(number: usize, thing: &str) -> String {

@@ -96,8 +96,8 @@ pub fn load_plugin_config(text: &str) -> Result<PluginConfig, Vec<Problem>> {
             }
         }
     });
-    let own_line = policy_at.filter(|entry| entry.node.line > entry.line);
-    let shift = own_line.map_or(0, |entry| entry.line);
+    let own_line = policy_at.filter(|entry| entry.node.mark.line > entry.mark.line);
+    let shift = own_line.map_or(0, |entry| entry.mark.line);
     problems.into_result(config).map_err(|problems| {
         problems.into_iter().map(|problem| problem.shifted("policy", shift)).collect()
     })
@@ -272,6 +272,27 @@ roles:
             assert!(good.contains(old), "{old}");
             let text = good.replacen(old, new, 1).replace("DIGEST", DIGEST);
             assert_eq!(problems(&text), [expected], "{new}");
+        }
+    }
+
+    #[test]
+    #[rustfmt::skip]
+    fn a_mistake_is_in_the_line_and_column_of_what_is_wrong() {
+        for (old, new, expected) in [
+            ("keyhole/v1",    "keyhole/v2",               (1, 13)),
+            ("kind: Policy",  "kind: Policy\nspec: {}",   (3, 1)),
+            ("kind: Policy",  "kind: &a Policy",          (2, 7)),
+            ("kind: Policy",  "kind: [",                  (3, 1)),
+            ("name: sql",     "name: \"SQL\"",            (4, 9)),
+            ("  roles: [r]",  "  roles: [r]\n  colour: red", (8, 3)),
+            ("namespace: default", "namespace: \"ö\", x: y", (6, 36)),
+            // what is missing is wrong with what it is missing from
+            ("- {namespaces: [default], ", "- {",         (11, 5)),
+        ] {
+            let text = good().replacen(old, new, 1);
+            let found = load_policy(&text).unwrap_err();
+            let last = found.last().unwrap();
+            assert_eq!((last.line, last.column), expected, "{new}: {found:?}");
         }
     }
 

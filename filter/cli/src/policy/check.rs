@@ -47,6 +47,7 @@ struct Report<'a> {
 #[derive(Serialize)]
 struct Found<'a> {
     line: usize,
+    column: usize,
     path: &'a str,
     message: &'a str,
 }
@@ -112,7 +113,7 @@ fn json(
 
 impl<'a> From<&'a Problem> for Found<'a> {
     fn from(problem: &'a Problem) -> Self {
-        let Problem { line, field, message } = problem;
-        Self { line: *line, path: field, message }
+        let Problem { line, column, field, message } = problem;
+        Self { line: *line, column: *column, path: field, message }
     }
 }

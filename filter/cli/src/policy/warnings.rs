@@ -51,7 +51,7 @@ pub(super) fn warnings(listing: &Listing, now: UnixTime) -> Vec<Problem> {
         .chain(keys.filter_map(|key| of_key(key, now)))
         .chain(rules.flat_map(of_rule))
         .collect();
-    warnings.sort_by_key(|warning| warning.line);
+    warnings.sort_by_key(|warning| (warning.line, warning.column));
     warnings
 }
 
@@ -62,11 +62,12 @@ fn of_client(listed: &ListedClient, listing: &Listing) -> Option<Problem> {
     }
     let message = "`report` lets this client do whatever its ServiceAccount may do: write the rules from what is logged (`keyhole policy suggest`), and remove it";
     let field = format!("{}.enforcement", listed.field);
-    Some(Problem { line: listed.line, field, message: message.to_owned() })
+    let ListedClient { line, column, .. } = *listed;
+    Some(Problem { line, column, field, message: message.to_owned() })
 }
 
 fn of_key(key: &ListedKey, now: UnixTime) -> Option<Problem> {
-    let ListedKey { line, field, digest: _, not_before, not_after, hours: _ } = key;
+    let ListedKey { line, column, field, digest: _, not_before, not_after, hours: _ } = key;
     let message = match not_after {
         None => {
             "is valid for ever: add `notAfter`, and replace the key before, by `keyhole key rotate`"
@@ -77,12 +78,14 @@ fn of_key(key: &ListedKey, now: UnixTime) -> Option<Problem> {
         }
         Some(_) => return None,
     };
-    Some(Problem { line: *line, field: field.clone(), message: message.to_owned() })
+    let (field, message) = (field.clone(), message.to_owned());
+    Some(Problem { line: *line, column: *column, field, message })
 }
 
 fn of_rule(rule: &ListedRule) -> Vec<Problem> {
     let warning = |(field, message): (&str, String)| Problem {
         line: rule.line,
+        column: rule.column,
         field: format!("{}.{field}", rule.field),
         message,
     };

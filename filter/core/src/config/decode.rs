@@ -195,10 +195,10 @@ impl<'n> Fields<'n, '_> {
             let at = self.at.field(key);
             if !self.known.contains(&key) {
                 let message = format!("unknown field: write {}", list(self.known));
-                self.problems.add_on_line(entry.line, &at, message);
+                self.problems.add_marked(entry.mark, &at, message);
             } else if self.seen.contains(&key) {
                 let message = "given twice: keep one of them";
-                self.problems.add_on_line(entry.line, &at, message);
+                self.problems.add_marked(entry.mark, &at, message);
             } else {
                 self.seen.push(key);
                 return Some(entry);

@@ -1,4 +1,4 @@
-//! A YAML or JSON document as a tree that remembers its lines.
+//! A YAML or JSON document as a tree that remembers where it was written.
 //!
 //! What makes YAML surprising is refused by name: anchors, aliases, tags and
 //! several documents in one text. JSON is read by the same parser, being YAML.
@@ -15,9 +15,16 @@ use super::problem::Problem;
 /// Deeper nesting is refused; a policy needs six levels.
 const MAX_DEPTH: usize = 32;
 
+/// A place in a text; both numbers are 1-based, columns are characters.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark {
+    pub(super) line: usize,
+    pub(super) column: usize,
+}
+
 #[derive(Debug)]
 pub(super) struct Node {
-    pub(super) line: usize,
+    pub(super) mark: Mark,
     pub(super) value: Value,
 }
 
@@ -31,21 +38,33 @@ pub(super) enum Value {
 
 #[derive(Debug)]
 pub(super) struct Entry {
-    pub(super) line: usize,
+    pub(super) mark: Mark,
     pub(super) key: String,
     pub(super) node: Node,
 }
 
 struct Reader<'t> {
     parser: Parser<'t, StrInput<'t>>,
-    last_line: usize,
+    last: Mark,
+}
+
+// === impl Mark ===
+
+impl Mark {
+    const START: Self = Self { line: 1, column: 1 };
+}
+
+impl From<&Marker> for Mark {
+    fn from(marker: &Marker) -> Self {
+        Self { line: marker.line(), column: marker.col().saturating_add(1) }
+    }
 }
 
 // === impl Node ===
 
 impl Node {
     pub(super) fn parse(text: &str) -> Result<Self, Problem> {
-        let mut reader = Reader { parser: Parser::new_from_str(text), last_line: 1 };
+        let mut reader = Reader { parser: Parser::new_from_str(text), last: Mark::START };
         reader.document()
     }
 
@@ -65,11 +84,11 @@ impl<'t> Reader<'t> {
         loop {
             match self.next()? {
                 (Event::StreamStart | Event::DocumentStart(_), _) => {}
-                (Event::StreamEnd, line) => {
-                    return Err(problem(line, "the document is empty: write a policy"));
+                (Event::StreamEnd, mark) => {
+                    return Err(problem(mark, "the document is empty: write a policy"));
                 }
-                (event, line) => {
-                    let node = self.node(event, line, 0)?;
+                (event, mark) => {
+                    let node = self.node(event, mark, 0)?;
                     self.end()?;
                     return Ok(node);
                 }
@@ -82,35 +101,35 @@ impl<'t> Reader<'t> {
             match self.next()? {
                 (Event::DocumentEnd, _) => {}
                 (Event::StreamEnd, _) => return Ok(()),
-                (_, line) => {
-                    return Err(problem(line, "a second document starts here: keep one"));
+                (_, mark) => {
+                    return Err(problem(mark, "a second document starts here: keep one"));
                 }
             }
         }
     }
 
-    fn node(&mut self, event: Event<'t>, line: usize, depth: usize) -> Result<Node, Problem> {
+    fn node(&mut self, event: Event<'t>, mark: Mark, depth: usize) -> Result<Node, Problem> {
         if depth > MAX_DEPTH {
-            return Err(problem(line, "nested more than 32 levels deep"));
+            return Err(problem(mark, "nested more than 32 levels deep"));
         }
         let value = match event {
             Event::Scalar(text, style, 0, None) => scalar(&text, style),
             Event::SequenceStart(0, None) => self.sequence(depth)?,
             Event::MappingStart(0, None) => self.mapping(depth)?,
             Event::Alias(_) => {
-                return Err(problem(line, "aliases are not supported: write the value out"));
+                return Err(problem(mark, "aliases are not supported: write the value out"));
             }
             Event::Scalar(_, _, _, Some(_))
             | Event::SequenceStart(_, Some(_))
             | Event::MappingStart(_, Some(_)) => {
-                return Err(problem(line, "tags are not supported: remove the `!...`"));
+                return Err(problem(mark, "tags are not supported: remove the `!...`"));
             }
             Event::Scalar(..) | Event::SequenceStart(..) | Event::MappingStart(..) => {
-                return Err(problem(line, "anchors are not supported: remove the `&...`"));
+                return Err(problem(mark, "anchors are not supported: remove the `&...`"));
             }
-            _ => return Err(problem(line, "a value is missing here")),
+            _ => return Err(problem(mark, "a value is missing here")),
         };
-        Ok(Node { line, value })
+        Ok(Node { mark, value })
     }
 
     fn sequence(&mut self, depth: usize) -> Result<Value, Problem> {
@@ -118,7 +137,7 @@ impl<'t> Reader<'t> {
         loop {
             match self.next()? {
                 (Event::SequenceEnd, _) => return Ok(Value::Sequence(items)),
-                (event, line) => items.push(self.node(event, line, depth.saturating_add(1))?),
+                (event, mark) => items.push(self.node(event, mark, depth.saturating_add(1))?),
             }
         }
     }
@@ -126,25 +145,25 @@ impl<'t> Reader<'t> {
     fn mapping(&mut self, depth: usize) -> Result<Value, Problem> {
         let mut entries = Vec::new();
         loop {
-            let (key, line) = match self.next()? {
+            let (key, mark) = match self.next()? {
                 (Event::MappingEnd, _) => return Ok(Value::Mapping(entries)),
-                (Event::Scalar(key, _, 0, None), line) => (key.into_owned(), line),
-                (_, line) => return Err(problem(line, "a field name must be plain text")),
+                (Event::Scalar(key, _, 0, None), mark) => (key.into_owned(), mark),
+                (_, mark) => return Err(problem(mark, "a field name must be plain text")),
             };
-            let (event, value_line) = self.next()?;
-            let node = self.node(event, value_line, depth.saturating_add(1))?;
-            entries.push(Entry { line, key, node });
+            let (event, value_mark) = self.next()?;
+            let node = self.node(event, value_mark, depth.saturating_add(1))?;
+            entries.push(Entry { mark, key, node });
         }
     }
 
-    fn next(&mut self) -> Result<(Event<'t>, usize), Problem> {
+    fn next(&mut self) -> Result<(Event<'t>, Mark), Problem> {
         match self.parser.next_event() {
             Some(Ok((event, span))) => {
-                self.last_line = span.start.line();
-                Ok((event, self.last_line))
+                self.last = Mark::from(&span.start);
+                Ok((event, self.last))
             }
             Some(Err(error)) => Err(scan_problem(error.marker(), error.info())),
-            None => Err(problem(self.last_line, "the document ends too early")),
+            None => Err(problem(self.last, "the document ends too early")),
         }
     }
 }
@@ -157,10 +176,11 @@ fn scalar(text: &str, style: ScalarStyle) -> Value {
 }
 
 fn scan_problem(at: &Marker, info: &str) -> Problem {
-    let column = at.col().saturating_add(1);
-    problem(at.line(), &format!("this is not YAML (column {column}): {info}"))
+    let mark = Mark::from(at);
+    problem(mark, &format!("this is not YAML (column {}): {info}", mark.column))
 }
 
-fn problem(line: usize, message: &str) -> Problem {
-    Problem { line, field: String::new(), message: message.to_owned() }
+fn problem(mark: Mark, message: &str) -> Problem {
+    let Mark { line, column } = mark;
+    Problem { line, column, field: String::new(), message: message.to_owned() }
 }

@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::decode::decode;
-use super::document::Node;
+use super::document::{Mark, Node};
 use super::problem::{At, Problem, Problems};
 use super::text::RuleText;
 use super::{Loaded, Revision, compile, rule, written};
@@ -32,6 +32,7 @@ pub struct Listing {
 #[derive(Debug)]
 pub struct ListedClient {
     pub line: usize,
+    pub column: usize,
     pub field: String,
     pub name: String,
     pub keys: Vec<ListedKey>,
@@ -41,6 +42,7 @@ pub struct ListedClient {
 #[derive(Debug)]
 pub struct ListedKey {
     pub line: usize,
+    pub column: usize,
     pub field: String,
     pub digest: KeyDigest,
     pub not_before: Option<UnixTime>,
@@ -58,6 +60,7 @@ pub struct ListedRole {
 #[derive(Debug)]
 pub struct ListedRule {
     pub line: usize,
+    pub column: usize,
     /// As in `roles[0].rules[1]`.
     pub field: String,
     pub text: RuleText,
@@ -159,8 +162,9 @@ impl Lister<'_, '_> {
         let (mut names, mut alone, mut entries) = (Names::default(), Rules::default(), 0);
         let (problems, entries) = (self.problems, &mut entries);
         let terms = rule::compile(written, at, problems, &mut names, &mut alone, entries);
-        let (line, field) = self.place(at);
-        ListedRule { line, field, text: RuleText::of(written, &terms), terms, names, alone }
+        let (Mark { line, column }, field) = self.place(at);
+        let text = RuleText::of(written, &terms);
+        ListedRule { line, column, field, text, terms, names, alone }
     }
 
     fn clients(&self, written: &written::Policy, policy: &Policy) -> Vec<ListedClient> {
@@ -169,13 +173,14 @@ impl Lister<'_, '_> {
         clients
             .map(|(index, client)| {
                 let at = at.index(index);
-                let (line, field) = self.place(&at);
+                let (Mark { line, column }, field) = self.place(&at);
                 let at = at.field("keys");
                 let keys = client.keys.iter();
                 let keys = keys.filter_map(|(i, key)| self.key(key, &at.index(i), policy));
                 let roles = client.roles.iter().map(|(_, role)| role.clone());
                 ListedClient {
                     line,
+                    column,
                     field,
                     name: client.name.clone(),
                     keys: keys.collect(),
@@ -188,12 +193,12 @@ impl Lister<'_, '_> {
     fn key(&self, written: &written::Key, at: &At<'_>, policy: &Policy) -> Option<ListedKey> {
         let digest = KeyDigest::parse(&written.sha256)?;
         let key = policy.keys.get(&digest)?;
-        let (line, field) = self.place(at);
+        let (Mark { line, column }, field) = self.place(at);
         let Key { client: _, not_before, not_after, hours } = *key;
-        Some(ListedKey { line, field, digest, not_before, not_after, hours })
+        Some(ListedKey { line, column, field, digest, not_before, not_after, hours })
     }
 
-    fn place(&self, at: &At<'_>) -> (usize, String) {
-        (at.locate(self.root).line, at.to_string())
+    fn place(&self, at: &At<'_>) -> (Mark, String) {
+        (at.locate(self.root).mark, at.to_string())
     }
 }

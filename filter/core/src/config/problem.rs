@@ -5,13 +5,15 @@ use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::fmt;
 
-use super::document::{Node, Value};
+use super::document::{Mark, Node, Value};
 
 /// One mistake in a document.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Problem {
     /// 1-based.
     pub line: usize,
+    /// 1-based, in characters.
+    pub column: usize,
     /// As in `clients[0].keys[1].sha256`; empty for the document as a whole.
     pub field: String,
     pub message: String,
@@ -52,7 +54,7 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { line, field, message } = self;
+        let Self { line, column: _, field, message } = self;
         match field.as_str() {
             "" => write!(f, "line {line}: {message}"),
             field => write!(f, "line {line}: {field}: {message}"),
@@ -107,12 +109,13 @@ impl<'n> Problems<'n> {
     }
 
     pub(super) fn add(&self, at: &At<'_>, message: impl fmt::Display) {
-        self.add_on_line(at.locate(self.root).line, at, message);
+        self.add_marked(at.locate(self.root).mark, at, message);
     }
 
-    pub(super) fn add_on_line(&self, line: usize, at: &At<'_>, message: impl fmt::Display) {
-        let problem = Problem { line, field: at.to_string(), message: message.to_string() };
-        self.found.borrow_mut().push(problem);
+    pub(super) fn add_marked(&self, mark: Mark, at: &At<'_>, message: impl fmt::Display) {
+        let Mark { line, column } = mark;
+        let (field, message) = (at.to_string(), message.to_string());
+        self.found.borrow_mut().push(Problem { line, column, field, message });
     }
 
     pub(super) fn any_below(&self, at: &At<'_>) -> bool {
@@ -122,7 +125,7 @@ impl<'n> Problems<'n> {
 
     pub(super) fn into_result<T>(self, value: Option<T>) -> Result<T, Vec<Problem>> {
         let mut found = self.found.into_inner();
-        found.sort_by_key(|problem| problem.line);
+        found.sort_by_key(|problem| (problem.line, problem.column));
         found.dedup();
         match value {
             Some(value) if found.is_empty() => Ok(value),

@@ -102,7 +102,7 @@ fn read(
     }
     let (method, target) = line?;
     Some(PolicyTest {
-        line: at.locate(root).line,
+        line: at.locate(root).mark.line,
         name: name.clone(),
         client: client.clone(),
         method: method.to_owned(),
