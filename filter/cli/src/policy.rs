@@ -15,7 +15,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Subcommand;
-use keyhole_core::{Client, Listing, Loaded, Policy, Problem, list_policy, load_policy};
+use keyhole_core::{
+    Client, Listing, Loaded, Policy, Problem, list_policy, load_policy, policy_schema,
+};
 
 use crate::Outcome;
 use crate::object::Object;
@@ -86,6 +88,20 @@ pub(crate) enum Command {
         after_help = "Exit codes: 0 nothing would change, 1 something would, 2 the command could not run."
     )]
     Replay(replay::Arguments),
+    /// Print the JSON Schema of policies, by which editors complete and check them.
+    ///
+    /// An editor with a YAML language server takes it from a comment at the top of a
+    /// policy, with a path from there or a URL:
+    ///
+    ///   # yaml-language-server: $schema=policy.schema.json
+    ///
+    /// `keyhole policy check` finds more: a schema cannot say that the roles of a client
+    /// exist, for example.
+    #[command(
+        verbatim_doc_comment,
+        after_help = "Exit codes: 0 done, 2 the command could not run."
+    )]
+    Schema,
     /// Print the smallest roles that allow what is in a log.
     ///
     /// Let a client run with `enforcement: report` for a while, then write its rules from
@@ -126,6 +142,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Render { config_map: Some(config_map), .. } => Ok(render_source(&config_map)),
         Command::Render { .. } => anyhow::bail!("give the policy's file, or --config-map"),
         Command::Replay(arguments) => replay::run(&arguments),
+        Command::Schema => schema(),
         Command::Suggest(arguments) => suggest::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
     }
@@ -149,6 +166,11 @@ fn render_source(Object { namespace, name }: &Object) -> Outcome {
         "{RESOURCE}{INDENT}policySource:\n{INDENT}  configMap: {{namespace: {namespace}, name: {name}}}\n"
     );
     Outcome::Done
+}
+
+fn schema() -> anyhow::Result<Outcome> {
+    println!("{}", serde_json::to_string_pretty(&policy_schema())?);
+    Ok(Outcome::Done)
 }
 
 pub(crate) fn read(file: &Path) -> anyhow::Result<String> {

@@ -8,6 +8,8 @@ pub(crate) mod listing;
 mod problem;
 pub(crate) mod resource;
 mod rule;
+#[cfg(feature = "schema")]
+pub(crate) mod schema;
 mod source;
 pub(crate) mod suite;
 mod syntax;

@@ -48,6 +48,8 @@ pub use config::listing::{
     ListedClient, ListedKey, ListedRole, ListedRule, Listing, list_policy,
 };
 pub use config::resource::is_cluster_scoped;
+#[cfg(feature = "schema")]
+pub use config::schema::policy_schema;
 pub use config::suite::{Expected, PolicyTest, read_tests};
 pub use config::text::{RuleScope, RuleText};
 pub use config::{

@@ -25,13 +25,13 @@ use crate::policy::{Client, Key, Policy};
 use crate::time::UnixTime;
 use crate::token::Verification;
 
-const DEFAULT_EXPIRATION_SECONDS: u64 = 3600;
+pub(super) const DEFAULT_EXPIRATION_SECONDS: u64 = 3600;
 /// What the apiserver accepts at least (`ValidateTokenRequest`), and the most
 /// that is still a short-lived token.
-const EXPIRATION_SECONDS: core::ops::RangeInclusive<u64> = 600..=86_400;
+pub(super) const EXPIRATION_SECONDS: core::ops::RangeInclusive<u64> = 600..=86_400;
 
 /// SQL Server's own timeout is 30 s by default.
-const TOKEN_WAIT_SECONDS: core::ops::RangeInclusive<u64> = 1..=30;
+pub(super) const TOKEN_WAIT_SECONDS: core::ops::RangeInclusive<u64> = 1..=30;
 
 /// Compiles as much as can be; what cannot is recorded in `problems`.
 pub(super) fn compile(

@@ -14,11 +14,11 @@ use super::written::{self, List, Tolerant};
 use crate::policy::limits::{Limits, Rate};
 use crate::policy::sources::Sources;
 
-const REQUESTS: RangeInclusive<u64> = 1..=10_000;
+pub(super) const REQUESTS: RangeInclusive<u64> = 1..=10_000;
 /// All of them are listed in shared memory.
-const IN_FLIGHT: RangeInclusive<u64> = 1..=1000;
+pub(super) const IN_FLIGHT: RangeInclusive<u64> = 1..=1000;
 /// Up to the apiserver's own limit.
-const BODY_BYTES: RangeInclusive<u64> = 1..=3 * 1024 * 1024;
+pub(super) const BODY_BYTES: RangeInclusive<u64> = 1..=3 * 1024 * 1024;
 
 pub(super) fn limits(
     written: &written::Limits,
