@@ -136,7 +136,7 @@ fn feed(digest: &mut Sha256, node: &Node) {
         Value::Null => head(b'n', 0),
         Value::Scalar(text) => {
             head(b's', text.len());
-            digest.update(text);
+            digest.update(text.as_bytes());
         }
         Value::Sequence(items) => {
             head(b'l', items.len());
@@ -146,7 +146,7 @@ fn feed(digest: &mut Sha256, node: &Node) {
             head(b'm', entries.len());
             for entry in entries {
                 digest.update(u64::try_from(entry.key.len()).unwrap_or(u64::MAX).to_le_bytes());
-                digest.update(&entry.key);
+                digest.update(entry.key.as_bytes());
                 feed(digest, &entry.node);
             }
         }

@@ -191,7 +191,7 @@ impl<'n> Fields<'n, '_> {
     /// The next entry that the struct knows and has not had yet.
     fn next(&mut self) -> Option<&'n Entry> {
         for entry in self.entries.by_ref() {
-            let key = entry.key.as_str();
+            let key = &*entry.key;
             let at = self.at.field(key);
             if !self.known.contains(&key) {
                 let message = format!("unknown field: write {}", list(self.known));
@@ -217,7 +217,7 @@ impl<'n> de::MapAccess<'n> for Fields<'n, '_> {
     ) -> Result<Option<K::Value>, Fault> {
         self.current = self.next();
         match self.current {
-            Some(entry) => seed.deserialize(entry.key.as_str().into_deserializer()).map(Some),
+            Some(entry) => seed.deserialize((*entry.key).into_deserializer()).map(Some),
             None => Ok(None),
         }
     }

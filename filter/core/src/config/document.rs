@@ -2,8 +2,12 @@
 //!
 //! What makes YAML surprising is refused by name: anchors, aliases, tags and
 //! several documents in one text. JSON is read by the same parser, being YAML.
+//!
+//! A VM never gives memory back, and this tree is the largest that a policy needs:
+//! so it is of boxes, which have no room to grow.
 
-use alloc::borrow::ToOwned;
+use alloc::borrow::{Cow, ToOwned};
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -30,16 +34,16 @@ pub(super) struct Node {
 
 #[derive(Debug)]
 pub(super) enum Value {
-    Mapping(Vec<Entry>),
+    Mapping(Box<[Entry]>),
     Null,
-    Scalar(String),
-    Sequence(Vec<Node>),
+    Scalar(Box<str>),
+    Sequence(Box<[Node]>),
 }
 
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) mark: Mark,
-    pub(super) key: String,
+    pub(super) key: Box<str>,
     pub(super) node: Node,
 }
 
@@ -71,7 +75,7 @@ impl Node {
     /// A field, if this is a mapping that has it.
     pub(super) fn entry(&self, key: &str) -> Option<&Entry> {
         match &self.value {
-            Value::Mapping(entries) => entries.iter().find(|entry| entry.key == key),
+            Value::Mapping(entries) => entries.iter().find(|entry| *entry.key == *key),
             _ => None,
         }
     }
@@ -113,7 +117,7 @@ impl<'t> Reader<'t> {
             return Err(problem(mark, "nested more than 32 levels deep"));
         }
         let value = match event {
-            Event::Scalar(text, style, 0, None) => scalar(&text, style),
+            Event::Scalar(text, style, 0, None) => scalar(text, style),
             Event::SequenceStart(0, None) => self.sequence(depth)?,
             Event::MappingStart(0, None) => self.mapping(depth)?,
             Event::Alias(_) => {
@@ -136,7 +140,7 @@ impl<'t> Reader<'t> {
         let mut items = Vec::new();
         loop {
             match self.next()? {
-                (Event::SequenceEnd, _) => return Ok(Value::Sequence(items)),
+                (Event::SequenceEnd, _) => return Ok(Value::Sequence(items.into())),
                 (event, mark) => items.push(self.node(event, mark, depth.saturating_add(1))?),
             }
         }
@@ -146,8 +150,8 @@ impl<'t> Reader<'t> {
         let mut entries = Vec::new();
         loop {
             let (key, mark) = match self.next()? {
-                (Event::MappingEnd, _) => return Ok(Value::Mapping(entries)),
-                (Event::Scalar(key, _, 0, None), mark) => (key.into_owned(), mark),
+                (Event::MappingEnd, _) => return Ok(Value::Mapping(entries.into())),
+                (Event::Scalar(key, _, 0, None), mark) => (key.into(), mark),
                 (_, mark) => return Err(problem(mark, "a field name must be plain text")),
             };
             let (event, value_mark) = self.next()?;
@@ -168,10 +172,10 @@ impl<'t> Reader<'t> {
     }
 }
 
-fn scalar(text: &str, style: ScalarStyle) -> Value {
-    match text {
+fn scalar(text: Cow<'_, str>, style: ScalarStyle) -> Value {
+    match &*text {
         "" | "~" | "null" if style == ScalarStyle::Plain => Value::Null,
-        text => Value::Scalar(text.to_owned()),
+        _ => Value::Scalar(text.into()),
     }
 }
 
