@@ -9,9 +9,9 @@ use keyhole_core::{
 pub const NOW: Now =
     Now { wall: UnixTime::from_secs(1000), steady: Steady::from_millis(1_000_000), jitter: 0 };
 
-/// The answer to a TokenRequest: a token of `system:serviceaccount:d:a`, from 1000
+/// The answer to a TokenRequest: a token of `system:serviceaccount:d:a0`, from 1000
 /// to 1600, for the audience `api`; without a signature.
-pub const TOKEN: &[u8] = br#"{"spec":{"audiences":["api"]},"status":{"token":"h.eyJzdWIiOiJzeXN0ZW06c2VydmljZWFjY291bnQ6ZDphIiwiYXVkIjpbImFwaSJdLCJpYXQiOjEwMDAsIm5iZiI6MTAwMCwiZXhwIjoxNjAwfQ.s"}}"#;
+pub const TOKEN: &[u8] = br#"{"spec":{"audiences":["api"]},"status":{"token":"h.eyJzdWIiOiJzeXN0ZW06c2VydmljZWFjY291bnQ6ZDphMCIsImF1ZCI6WyJhcGkiXSwiaWF0IjoxMDAwLCJuYmYiOjEwMDAsImV4cCI6MTYwMH0.s"}}"#;
 
 /// One worker, alone, and an apiserver that gives [`TOKEN`] to everybody.
 #[derive(Debug)]
@@ -21,25 +21,41 @@ pub struct Gateway {
     memory: Unshared,
 }
 
-/// Clients with the keys `k0`, `k1`, ..., all of one role, with a rule for pods in
-/// each of the namespaces `d0`, `d1`, ...; their account is `d/a`.
+/// The policy of [`text`].
 pub fn policy(clients: usize, rules: usize) -> Policy {
-    let mut text = String::from(
-        "apiVersion: keyhole/v1\nkind: Policy\ngateway: {tokenVerification: claimsOnly}\nclients:\n",
-    );
+    load_policy(&text(clients, rules)).unwrap_or_else(|problems| panic!("{problems:?}")).policy
+}
+
+/// A policy of nothing but what [`grow`] adds.
+pub fn text(clients: usize, rules: usize) -> String {
+    let head = "apiVersion: keyhole/v1\nkind: Policy\ngateway: {tokenVerification: claimsOnly}";
+    grow(&format!("{head}\nclients:\nroles:\n"), clients, rules)
+}
+
+/// Adds clients with the keys `k0`, `k1`, ..., the accounts `d/a0`, `d/a1`, ... and two
+/// roles each; and roles of ten rules, for pods in the namespaces `d0`, `d1`, ...
+pub fn grow(policy: &str, clients: usize, rules: usize) -> String {
+    let (head, tail) = policy.split_once("\nroles:\n").expect("a policy with roles");
+    let mut text = format!("{head}\n");
+    let roles = rules.div_ceil(10);
     for n in 0..clients {
         let digest = KeyDigest::of(format!("k{n}").as_bytes()).to_hex();
         text.push_str(&format!(
-            "- {{name: c{n}, keys: [{{sha256: \"{digest}\"}}], serviceAccount: {{namespace: d, name: a}}, roles: [r]}}\n"
+            "- {{name: c{n}, keys: [{{sha256: \"{digest}\"}}], serviceAccount: {{namespace: d, name: a{n}}}, roles: [r{}, r{}]}}\n",
+            n % roles,
+            (n + 1) % roles
         ));
     }
-    text.push_str("roles:\n- name: r\n  rules:\n");
+    text.push_str("roles:\n");
     for n in 0..rules {
+        if n % 10 == 0 {
+            text.push_str(&format!("- name: r{}\n  rules:\n", n / 10));
+        }
         text.push_str(&format!(
             "  - {{namespaces: [d{n}], apiGroups: [\"\"], resources: [pods], verbs: [get, list, create]}}\n"
         ));
     }
-    load_policy(&text).unwrap_or_else(|problems| panic!("{problems:?}")).policy
+    text + tail
 }
 
 // === impl Gateway ===

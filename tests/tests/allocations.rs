@@ -6,7 +6,7 @@ use keyhole_tests::sample::{self, Gateway};
 
 #[test]
 fn an_allowed_request_allocates_what_it_writes() {
-    count(sample::policy(1, 1));
+    count(sample::policy(1, 20));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Two policies take turns, once a second, under load: no decision is that of
 //! neither, and no request is lost. `KEYHOLE_FLIP_SECONDS` makes it longer.
+//! Nor is one lost when they are large, which takes each worker a while to load.
 
 use std::env;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use keyhole_tests::client::Client;
+use keyhole_tests::sample;
 use keyhole_tests::stack::Stack;
 
 const ROUND: Duration = Duration::from_secs(1);
@@ -26,6 +28,8 @@ struct Seen {
     /// Answers to what one of the two allows.
     allowed: usize,
     denied: usize,
+    /// What a request took at most.
+    longest: Duration,
 }
 
 /// Ends the load, also when a swap fails.
@@ -46,7 +50,9 @@ fn load(client: &Client, stop: &AtomicBool) -> Seen {
     let mut seen = Seen::default();
     while !stop.load(Ordering::Relaxed) {
         for (path, first, second) in PATHS {
+            let begun = Instant::now();
             let response = client.get(path).unwrap();
+            seen.longest = seen.longest.max(begun.elapsed());
             let right = match response.status {
                 200 => first || second,
                 403 => !(first && second),
@@ -64,11 +70,12 @@ fn load(client: &Client, stop: &AtomicBool) -> Seen {
     seen
 }
 
-fn flip(name: &str, arguments: &[&str]) {
+/// `grow` adds to both policies what no request is about.
+fn flip(name: &str, arguments: &[&str], grow: impl Fn(&str) -> String) {
     let stack = Stack::own(name, arguments).unwrap();
     stack.make_account_admin().unwrap();
     let rule = "{namespaces: [default], apiGroups: [\"\"], resources: [pods], verbs: [get, list, create]}";
-    let first = stack.policy();
+    let first = grow(&stack.policy());
     assert!(first.contains(rule));
     let second = first.replace(rule, &rule.replace("pods", "services"));
     let (client, stop) = (stack.client(), AtomicBool::new(false));
@@ -93,12 +100,13 @@ fn flip(name: &str, arguments: &[&str]) {
             sent: a.sent + b.sent,
             allowed: a.allowed + b.allowed,
             denied: a.denied + b.denied,
+            longest: a.longest.max(b.longest),
         });
         (sum, swaps)
     });
-    let Seen { sent, allowed, denied } = seen;
+    let Seen { sent, allowed, denied, longest } = seen;
     println!(
-        "{name}: {swaps} swaps, {sent} requests, 0 lost, 0 wrong; of what one policy allows, {allowed} allowed and {denied} denied"
+        "{name}: {swaps} swaps, {sent} requests, 0 lost, 0 wrong; of what one policy allows, {allowed} allowed and {denied} denied; the longest took {longest:?}"
     );
     assert!(allowed > 0 && denied > 0);
     // A token survives each of them.
@@ -107,6 +115,12 @@ fn flip(name: &str, arguments: &[&str]) {
 
 #[test]
 fn every_decision_is_that_of_one_of_the_two_policies() {
-    flip("flip-mounted", &["--workers", "2"]);
-    flip("flip-live", &["--live", "--workers", "2"]);
+    flip("flip-mounted", &["--workers", "2"], str::to_owned);
+    flip("flip-live", &["--live", "--workers", "2"], str::to_owned);
+}
+
+#[test]
+fn nor_does_a_large_policy_lose_a_request() {
+    let grow = |policy: &str| sample::grow(policy, 10_000, 1000);
+    flip("flip-large", &["--workers", "2"], grow);
 }

@@ -63,7 +63,7 @@ fn policy_text(roles: &[Vec<String>]) -> String {
         .collect();
     format!(
         "{{apiVersion: keyhole/v1, kind: Policy, gateway: {{tokenVerification: claimsOnly}}, clients: [{{name: c, keys: [{{sha256: {DIGEST}}}], \
-         serviceAccount: {{namespace: d, name: a}}, roles: [{}]}}], roles: [{}]}}",
+         serviceAccount: {{namespace: d, name: a0}}, roles: [{}]}}], roles: [{}]}}",
         names.join(", "),
         defined.join(", ")
     )
