@@ -2,7 +2,7 @@
 
 mod compile;
 mod decode;
-mod document;
+pub(crate) mod document;
 mod limits;
 pub(crate) mod listing;
 mod problem;
@@ -134,7 +134,7 @@ fn feed(digest: &mut Sha256, node: &Node) {
     };
     match &node.value {
         Value::Null => head(b'n', 0),
-        Value::Scalar(text) => {
+        Value::Scalar { text, .. } => {
             head(b's', text.len());
             digest.update(text.as_bytes());
         }

@@ -65,7 +65,7 @@ impl<'n, 'p> Decoder<'n, 'p> {
         let found = match &self.node.value {
             Value::Mapping(_) => "a mapping".to_string(),
             Value::Null => "nothing".to_string(),
-            Value::Scalar(text) => format!("`{text}`"),
+            Value::Scalar { text, .. } => format!("`{text}`"),
             Value::Sequence(_) => "a list".to_string(),
         };
         self.record(Fault::Said(format!("is {found}: write {what}")))
@@ -73,7 +73,7 @@ impl<'n, 'p> Decoder<'n, 'p> {
 
     fn scalar(&self, what: &str) -> Result<&'n str, Fault> {
         match &self.node.value {
-            Value::Scalar(text) => Ok(text),
+            Value::Scalar { text, .. } => Ok(text),
             _ => Err(self.expected(what)),
         }
     }

@@ -16,35 +16,42 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle, StrInput};
 
 use super::problem::Problem;
 
-/// Deeper nesting is refused; a policy needs six levels.
-const MAX_DEPTH: usize = 32;
+/// Deeper nesting is refused; a policy needs six levels, objects of Kubernetes
+/// seldom more than twenty.
+pub(crate) const MAX_DEPTH: usize = 64;
 
 /// A place in a text; both numbers are 1-based, columns are characters.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Mark {
-    pub(super) line: usize,
-    pub(super) column: usize,
+pub(crate) struct Mark {
+    pub(crate) line: usize,
+    pub(crate) column: usize,
 }
 
 #[derive(Debug)]
-pub(super) struct Node {
-    pub(super) mark: Mark,
-    pub(super) value: Value,
+pub(crate) struct Node {
+    pub(crate) mark: Mark,
+    pub(crate) value: Value,
 }
 
 #[derive(Debug)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Mapping(Box<[Entry]>),
     Null,
-    Scalar(Box<str>),
+    /// `plain`: written without quotes and not as a block.
+    Scalar {
+        text: Box<str>,
+        plain: bool,
+    },
     Sequence(Box<[Node]>),
 }
 
 #[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) mark: Mark,
-    pub(super) key: Box<str>,
-    pub(super) node: Node,
+pub(crate) struct Entry {
+    pub(crate) mark: Mark,
+    pub(crate) key: Box<str>,
+    /// As in [`Value::Scalar`].
+    pub(crate) plain: bool,
+    pub(crate) node: Node,
 }
 
 struct Reader<'t> {
@@ -67,13 +74,13 @@ impl From<&Marker> for Mark {
 // === impl Node ===
 
 impl Node {
-    pub(super) fn parse(text: &str) -> Result<Self, Problem> {
+    pub(crate) fn parse(text: &str) -> Result<Self, Problem> {
         let mut reader = Reader { parser: Parser::new_from_str(text), last: Mark::START };
         reader.document()
     }
 
     /// A field, if this is a mapping that has it.
-    pub(super) fn entry(&self, key: &str) -> Option<&Entry> {
+    pub(crate) fn entry(&self, key: &str) -> Option<&Entry> {
         match &self.value {
             Value::Mapping(entries) => entries.iter().find(|entry| *entry.key == *key),
             _ => None,
@@ -89,7 +96,7 @@ impl<'t> Reader<'t> {
             match self.next()? {
                 (Event::StreamStart | Event::DocumentStart(_), _) => {}
                 (Event::StreamEnd, mark) => {
-                    return Err(problem(mark, "the document is empty: write a policy"));
+                    return Err(problem(mark, "the document is empty"));
                 }
                 (event, mark) => {
                     let node = self.node(event, mark, 0)?;
@@ -114,7 +121,7 @@ impl<'t> Reader<'t> {
 
     fn node(&mut self, event: Event<'t>, mark: Mark, depth: usize) -> Result<Node, Problem> {
         if depth > MAX_DEPTH {
-            return Err(problem(mark, "nested more than 32 levels deep"));
+            return Err(problem(mark, "nested more than 64 levels deep"));
         }
         let value = match event {
             Event::Scalar(text, style, 0, None) => scalar(text, style),
@@ -149,14 +156,16 @@ impl<'t> Reader<'t> {
     fn mapping(&mut self, depth: usize) -> Result<Value, Problem> {
         let mut entries = Vec::new();
         loop {
-            let (key, mark) = match self.next()? {
+            let (key, plain, mark) = match self.next()? {
                 (Event::MappingEnd, _) => return Ok(Value::Mapping(entries.into())),
-                (Event::Scalar(key, _, 0, None), mark) => (key.into(), mark),
+                (Event::Scalar(key, style, 0, None), mark) => {
+                    (key.into(), style == ScalarStyle::Plain, mark)
+                }
                 (_, mark) => return Err(problem(mark, "a field name must be plain text")),
             };
             let (event, value_mark) = self.next()?;
             let node = self.node(event, value_mark, depth.saturating_add(1))?;
-            entries.push(Entry { mark, key, node });
+            entries.push(Entry { mark, key, plain, node });
         }
     }
 
@@ -173,9 +182,10 @@ impl<'t> Reader<'t> {
 }
 
 fn scalar(text: Cow<'_, str>, style: ScalarStyle) -> Value {
+    let plain = style == ScalarStyle::Plain;
     match &*text {
-        "" | "~" | "null" if style == ScalarStyle::Plain => Value::Null,
-        _ => Value::Scalar(text.into()),
+        "" | "~" | "null" if plain => Value::Null,
+        _ => Value::Scalar { text: text.into(), plain },
     }
 }
 

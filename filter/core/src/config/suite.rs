@@ -168,7 +168,7 @@ mod tests {
     #[rustfmt::skip]
     fn each_mistake_says_what_to_write() {
         for (text, expected) in [
-            ("",     "line 1: the document is empty: write a policy"),
+            ("",     "line 1: the document is empty"),
             ("[]",   "line 1: there is no test: write one like {client: sql-prod-01, request: GET /version, expect: allow}"),
             ("a: b", "line 1: is a mapping: write a list"),
             ("- {client: a, request: GET /, expect: yes}",         "line 1: [0].expect: is `yes`: write `allow`, `deny` (by the rules: a 403), `report` (allowed, but not by what is enforced), or the code of another refusal, 400, 405 or 415"),

@@ -6,14 +6,12 @@ use alloc::vec::Vec;
 use crate::request::Method;
 use crate::request::head::{Body, Head};
 
-const JSON: &str = "application/json";
-const YAML: &str = "application/yaml";
-const PATCHES: [&str; 4] = [
-    APPLY,
-    "application/json-patch+json",
-    "application/merge-patch+json",
-    "application/strategic-merge-patch+json",
-];
+pub(crate) const JSON: &str = "application/json";
+pub(crate) const YAML: &str = "application/yaml";
+pub(crate) const JSON_PATCH: &str = "application/json-patch+json";
+pub(crate) const MERGE_PATCH: &str = "application/merge-patch+json";
+pub(crate) const STRATEGIC_PATCH: &str = "application/strategic-merge-patch+json";
+const PATCHES: [&str; 4] = [APPLY, JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH];
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Unsupported {
