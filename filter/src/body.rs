@@ -35,6 +35,11 @@ impl Kept {
         *self = if end { Self::Whole(body) } else { Self::Part(body) };
     }
 
+    /// Takes a body that has been held.
+    pub(crate) fn whole(body: Vec<u8>) -> Self {
+        if body.len() > MAX_KEPT_BODY_BYTES { Self::Lost } else { Self::Whole(body) }
+    }
+
     pub(crate) fn end(&mut self) {
         self.add(0, true);
     }

@@ -67,6 +67,12 @@ pub(crate) fn request_body(size: usize) -> Option<Vec<u8>> {
     hostcalls::get_buffer(BufferType::HttpRequestBody, 0, size).ok()?
 }
 
+/// All of a body that has been held.
+pub(crate) fn whole_request_body() -> Result<Vec<u8>, Status> {
+    let body = hostcalls::get_buffer(BufferType::HttpRequestBody, 0, usize::MAX)?;
+    Ok(body.unwrap_or_default())
+}
+
 /// Leaves no trailers to forward.
 pub(crate) fn drop_request_trailers() -> Result<(), Status> {
     hostcalls::set_map_bytes(MapType::HttpRequestTrailers, Vec::new())

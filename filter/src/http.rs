@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use keyhole_core::{
-    Arrival, Body, Header, Original, Policy, Refusal, Refused, Sent, Subject, Verdict,
+    Arrival, Body, Header, Original, Policy, Refusal, Refused, Sent, Step, Subject, Verdict,
 };
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, Status};
@@ -63,6 +63,30 @@ impl Http {
     fn source(&self) -> Option<Vec<u8>> {
         let policy = self.policy.as_ref()?;
         policy.asks_for_source().then(host::source).flatten()
+    }
+
+    fn more_of_body(&mut self, here: usize, end: bool) -> Result<Action, Status> {
+        match worker::with(|worker| worker.body(self.stream, here, end)) {
+            Step::Hold => Ok(Action::Pause),
+            Step::Judge => self.judge_body(),
+            Step::Pass => {
+                self.body.add(here, end);
+                Ok(Action::Continue)
+            }
+            Step::Refuse(refused) => refuse(&refused).map(|()| Action::Pause),
+        }
+    }
+
+    fn judge_body(&mut self) -> Result<Action, Status> {
+        let body = host::whole_request_body()?;
+        match worker::with(|worker| worker.whole_body(self.stream, &body)) {
+            Ok(reported) => {
+                reported.as_ref().map_or(Ok(()), report)?;
+                self.body = Kept::whole(body);
+                Ok(Action::Continue)
+            }
+            Err(refused) => refuse(&refused).map(|()| Action::Pause),
+        }
     }
 
     /// The apiserver did not accept the token.
@@ -145,14 +169,14 @@ impl HttpContext for Http {
     }
 
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        self.body.add(size, end_of_stream);
-        Action::Continue
+        self.more_of_body(size, end_of_stream).unwrap_or_else(deny)
     }
 
     /// Nobody needs them, and they could carry what headers may not.
     fn on_http_request_trailers(&mut self, _: usize) -> Action {
-        self.body.end();
-        host::drop_request_trailers().map_or(Action::Pause, |()| Action::Continue)
+        host::drop_request_trailers()
+            .and_then(|()| self.more_of_body(0, true))
+            .unwrap_or_else(deny)
     }
 
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {

@@ -5,15 +5,18 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use crate::body::Watched;
+use crate::inspection::Inspection;
 use crate::pod::lifecycle::{Flight, Held};
 use crate::policy::account::Account;
-use crate::policy::grant::Grant;
-use crate::policy::{Client, KeyRefused, Permit, Policy};
-use crate::refusal::{Forbidden, Refusal, Refused, Why};
+use crate::policy::constraints::{Form, Target};
+use crate::policy::grant::{Conditions, Grant};
+use crate::policy::{Client, KeyRefused, NoRule, Policy};
+use crate::refusal::{Asked, Denial, Refusal, Refused};
 use crate::reply::Reply;
 use crate::request::attributes::Attributes;
 use crate::request::head::{Body, Head, Header};
-use crate::request::media;
+use crate::request::media::{self, Unsupported};
 use crate::request::streaming::Streaming;
 use crate::request::verb::Verb;
 use crate::request::{Method, Request};
@@ -93,8 +96,11 @@ pub(crate) struct Pending<'a> {
 #[derive(Debug)]
 pub(crate) struct Permitted<'a> {
     headers: Headers<'a>,
+    content_type: Option<&'static str>,
     /// What it would have been refused with.
-    pub(crate) reported: Option<Refusal>,
+    reported: Option<Refusal>,
+    /// What its body has to keep, all of them, each with the denial otherwise.
+    conditions: Vec<(Conditions, Denial)>,
 }
 
 /// Finds out who sent a request. Every path from here on that does not lead to a
@@ -129,36 +135,58 @@ pub(crate) fn authorize<'a>(
     head: &Head<'a>,
     request: &Request<'_>,
 ) -> Result<Permitted<'a>, Refusal> {
-    let forbidden = |attributes: &Attributes<'_>, why| {
-        Refusal::Forbidden(Box::new(Forbidden::new(client.name(), attributes, why)))
-    };
     if let Attributes::Resource(resource) = &request.attributes
         && let Some(streaming) = Streaming::of(resource.subresource)
     {
-        return Err(forbidden(&request.attributes, Why::Streaming(streaming)));
+        return Err(Denial::new(client.name(), &request.attributes).because(&streaming));
     }
     let target = request.target()?;
-    let authorize = |attributes: &Attributes<'_>| {
-        policy.authorize(client, attributes).map_err(|_| forbidden(attributes, Why::NoRule))
-    };
-    let mut reported = None;
-    let mut report = |permit: &Permit<'_>, attributes: &Attributes<'_>| {
-        if *permit.grant() == Grant::Reported {
-            reported = Some(forbidden(attributes, Why::NoRule));
+    let (mut reported, mut conditions) = (None, Vec::new());
+    let mut authorize = |attributes: &Attributes<'_>| {
+        let denial = || Denial::new(client.name(), attributes);
+        let permit = policy.authorize(client, attributes);
+        match permit.map_err(|none| denial().because(&none))?.into_grant() {
+            Grant::Allowed => {}
+            Grant::If(given) => conditions.push((given, denial())),
+            Grant::Reported => reported = Some(denial().because(&NoRule)),
         }
+        Ok::<(), Refusal>(())
     };
-    report(&authorize(&request.attributes)?, &request.attributes);
+    authorize(&request.attributes)?;
     if (request.method, head.body) == (Method::Get, Body::Follows) {
         return Err(Refusal::BodyOnGet);
     }
     let content_type = media::content_type(request.method, head)?;
     if content_type == Some(media::APPLY) {
         // The apiserver asks for this, too, but of the account.
-        let create = request.attributes.with_verb(Verb::Create);
-        report(&authorize(&create)?, &create);
+        authorize(&request.attributes.with_verb(Verb::Create))?;
     }
     let headers = upstream::headers(head, request.method, target, content_type, client.name());
-    Ok(Permitted { headers, reported })
+    Ok(Permitted { headers, content_type, reported, conditions })
+}
+
+// === impl Permitted ===
+
+impl Permitted<'_> {
+    /// What its body has to be held against, if rules ask something of it.
+    pub(crate) fn inspection(
+        &self,
+        request: &Request<'_>,
+    ) -> Result<Option<Inspection>, Refusal> {
+        let Attributes::Resource(attributes) = &request.attributes else { return Ok(None) };
+        if self.conditions.is_empty() {
+            return Ok(None);
+        }
+        let content_type = self.content_type.ok_or(Refusal::BodyMissing)?;
+        let form = Form::of(content_type).ok_or(Unsupported::Type)?;
+        let target = Target::of(attributes);
+        let conditions = self.conditions.clone();
+        Ok(Some(Inspection { target, form, content_type, conditions }))
+    }
+
+    pub(crate) fn into_reported(self) -> Option<Refusal> {
+        self.reported
+    }
 }
 
 // === impl Caller ===
@@ -168,8 +196,12 @@ impl<'p, 'a> Caller<'p, 'a> {
         self.client
     }
 
-    /// Judges what is asked.
-    pub(crate) fn judge(self, policy: &Policy) -> Result<Pending<'a>, Refused> {
+    /// Judges what is asked, and says what its body has to do with, if it does not just
+    /// pass.
+    pub(crate) fn judge(
+        self,
+        policy: &Policy,
+    ) -> Result<(Pending<'a>, Option<Watched>), Refused> {
         let Self { client, head } = &self;
         if let Err(exceeded) = client.limits().admit_body(head.content_length) {
             return Err(self.refuse(exceeded.into()));
@@ -181,11 +213,25 @@ impl<'p, 'a> Caller<'p, 'a> {
         let verb = Some(request.attributes.verb());
         let subject = Subject { client: Some(Arc::clone(client.name())), verb };
         let told = |refusal| Refused::asked(subject.clone(), refusal, &request, head);
-        let Permitted { headers, reported } =
-            authorize(policy, client, head, &request).map_err(told)?;
+        let permitted = authorize(policy, client, head, &request).map_err(told)?;
+        let inspection = permitted.inspection(&request).map_err(told)?;
+        let Permitted { headers, reported, .. } = permitted;
         let reported = reported.map(told).map(Box::new);
+        let most = client.limits().body_bytes;
+        let watched = match (inspection, most) {
+            (Some(inspection), _) => {
+                let asked = Asked::new(&request, head);
+                Some(Watched::held(subject.clone(), most, inspection, asked))
+            }
+            (None, Some(most))
+                if head.body == Body::Follows && head.content_length.is_none() =>
+            {
+                Some(Watched::Bounded { subject: subject.clone(), most, passed: 0 })
+            }
+            (None, _) => None,
+        };
         let account = Arc::clone(client.account());
-        Ok(Pending { account, subject, headers, reported })
+        Ok((Pending { account, subject, headers, reported }, watched))
     }
 
     pub(crate) fn refuse(self, refusal: Refusal) -> Refused {
@@ -298,7 +344,7 @@ pub(crate) mod tests {
     }
 
     fn permitted<'a>(policy: &Policy, headers: &'a [Header]) -> Result<Pending<'a>, Refused> {
-        identify(policy, &arrival(headers), at(1000).wall)?.judge(policy)
+        identify(policy, &arrival(headers), at(1000).wall)?.judge(policy).map(|(own, _)| own)
     }
 
     /// A permitted request that waits.

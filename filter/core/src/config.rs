@@ -1,6 +1,7 @@
 //! Configuration: from the text that is written to the policy that runs.
 
 mod compile;
+pub(crate) mod constraints;
 mod decode;
 pub(crate) mod document;
 mod limits;
@@ -199,6 +200,10 @@ roles:
             (0..100).map(|n| format!("n{n}")).collect::<Vec<_>>().join(", "),
             (0..26).map(|n| format!("n{n}")).collect::<Vec<_>>().join(", "),
         );
+        let writes = |group: &str, resources: &str, constraints: &str| format!(
+            "{{namespaces: [d], apiGroups: [{group}], resources: [{resources}], verbs: [create], constraints: {{{constraints}}}}}"
+        );
+        let jobs = |constraints: &str| writes("batch", "jobs", "X").replace("{X}", constraints);
         const ACCOUNT: &str = "{namespace: default, name: reader}";
         for (old, new, expected) in [
             // the document
@@ -269,6 +274,38 @@ roles:
             (RULE, "{nonResourceURLs: [/api/v1/pods], verbs: [get]}", "line 11: roles[0].rules[0].nonResourceURLs[0]: `/api/v1/pods` is a resource path: write a rule with `resources`"),
             (RULE, "{nonResourceURLs: [/version], verbs: [list]}", "line 11: roles[0].rules[0].verbs[0]: `list` is not a verb here: write one of delete, get, patch, post, put, or `*`"),
             (RULE, "{nonResourceURLs: [/version], resources: [pods], verbs: [get]}", "line 11: roles[0].rules[0].resources: does not go with `nonResourceURLs`: write two rules"),
+            // constraints
+            (RULE, "{nonResourceURLs: [/version], verbs: [get], constraints: {namePrefix: a-}}", "line 11: roles[0].rules[0].constraints: does not go with `nonResourceURLs`: write two rules"),
+            (RULE, &jobs("{}"),                  "line 11: roles[0].rules[0].constraints: is empty: write `images`, `forbid`, `serviceAccounts`, `namePrefix`, `labels` or `maxReplicas`, or remove it"),
+            (RULE, &jobs(""),                    "line 11: roles[0].rules[0].constraints: is nothing: write a mapping with `images`, `forbid`, `serviceAccounts`, `namePrefix`, `labels` or `maxReplicas`"),
+            (RULE, &jobs("{image: a, maxReplicas: 1}"),  "line 11: roles[0].rules[0].constraints.image: unknown field: write `images`, `forbid`, `serviceAccounts`, `namePrefix`, `labels` or `maxReplicas`"),
+            (RULE, &jobs("{images: a}"),         "line 11: roles[0].rules[0].constraints.images: is `a`: write a list"),
+            (RULE, &jobs("{images: []}"),        "line 11: roles[0].rules[0].constraints.images: is empty: add to it, or remove it"),
+            (RULE, &jobs("{images: [a, a]}"),    "line 11: roles[0].rules[0].constraints.images[1]: `a` is given twice: keep one of them"),
+            (RULE, &jobs("{images: ['']}"),    "line 11: roles[0].rules[0].constraints.images[0]: `` is not an image: write one like `docker.io/library/busybox:1.36`, or `registry.example.com/team/` for all below it"),
+            (RULE, &jobs("{images: [a b]}"),     "line 11: roles[0].rules[0].constraints.images[0]: `a b` is not an image: write one like `docker.io/library/busybox:1.36`, or `registry.example.com/team/` for all below it"),
+            (RULE, &jobs("{images: [team/*]}"),  "line 11: roles[0].rules[0].constraints.images[0]: `team/*` is not an image: write one like `docker.io/library/busybox:1.36`, or `registry.example.com/team/` for all below it"),
+            (RULE, &jobs("{images: [HTTPS://a/]}"), "line 11: roles[0].rules[0].constraints.images[0]: `HTTPS://a/` is not an image: write one like `docker.io/library/busybox:1.36`, or `registry.example.com/team/` for all below it"),
+            (RULE, &jobs("{forbid: ['*']}"),     "line 11: roles[0].rules[0].constraints.forbid[0]: `*` cannot be forbidden here: write one of privileged, hostPath, hostNetwork, hostPID, hostIPC, hostPorts, addedCapabilities"),
+            (RULE, &jobs("{serviceAccounts: [a/b]}"), "line 11: roles[0].rules[0].constraints.serviceAccounts[0]: `a/b` is not a ServiceAccount: write its name"),
+            (RULE, &jobs("{namePrefix: ''}"),    "line 11: roles[0].rules[0].constraints.namePrefix: `` starts no name: write one like `sql-`"),
+            (RULE, &jobs("{namePrefix: sql-*}"), "line 11: roles[0].rules[0].constraints.namePrefix: `sql-*` starts no name: write one like `sql-`"),
+            (RULE, &jobs("{labels: [a b]}"),     "line 11: roles[0].rules[0].constraints.labels[0]: `a b` is not a label: write one like `team=db`, or `team` for any value"),
+            (RULE, &jobs("{labels: [=a]}"),      "line 11: roles[0].rules[0].constraints.labels[0]: `=a` is not a label: write one like `team=db`, or `team` for any value"),
+            (RULE, &jobs("{labels: [a/b/c]}"),   "line 11: roles[0].rules[0].constraints.labels[0]: `a/b/c` is not a label: write one like `team=db`, or `team` for any value"),
+            (RULE, &jobs("{labels: [a=b, a]}"),  "line 11: roles[0].rules[0].constraints.labels: `a` is given two values: keep one"),
+            (RULE, &jobs("{labels: {a: b}}"),    "line 11: roles[0].rules[0].constraints.labels: is a mapping: write a list"),
+            (RULE, &jobs("{maxReplicas: many}"), "line 11: roles[0].rules[0].constraints.maxReplicas: is `many`: write a whole number"),
+            (RULE, &jobs("{maxReplicas: -1}"),   "line 11: roles[0].rules[0].constraints.maxReplicas: is `-1`: write a whole number"),
+            (RULE, &writes("batch", "jobs", "namePrefix: a-").replace("create", "get"), "line 11: roles[0].rules[0].constraints: are about `create`, `update` and `patch`, of which the rule allows none: remove them"),
+            (RULE, &writes("''", "pods, configmaps", "images: [a/]"), "line 11: roles[0].rules[0].resources[1]: `configmaps` has no pod spec known here, so `constraints.images` cannot be judged: move it to a rule of its own; known are pods, podtemplates, replicationcontrollers, daemonsets, deployments, replicasets, statefulsets, cronjobs, jobs"),
+            (RULE, &writes("apps", "jobs", "forbid: [hostPath]"), "line 11: roles[0].rules[0].resources[0]: `jobs` has no pod spec known here, so `constraints.forbid` cannot be judged: move it to a rule of its own; known are pods, podtemplates, replicationcontrollers, daemonsets, deployments, replicasets, statefulsets, cronjobs, jobs"),
+            (RULE, &writes("apps", "daemonsets", "maxReplicas: 1"), "line 11: roles[0].rules[0].resources[0]: `daemonsets` has no number of replicas known here, so `constraints.maxReplicas` cannot be judged: move it to a rule of its own; known are replicationcontrollers, deployments, replicasets, statefulsets, cronjobs, jobs"),
+            (RULE, &writes("apps", "deployments/scale", "labels: [a]"), "line 11: roles[0].rules[0].resources[0]: `deployments/scale` has no labels known here, so `constraints.labels` cannot be judged: move it to a rule of its own"),
+            (RULE, &writes("''", "pods/eviction", "namePrefix: a-"), "line 11: roles[0].rules[0].resources[0]: the body of `pods/eviction` cannot be judged by `constraints`: move it to a rule of its own"),
+            (RULE, &writes("''", "pods/status", "labels: [a]"), "line 11: roles[0].rules[0].resources[0]: the body of `pods/status` cannot be judged by `constraints`: move it to a rule of its own"),
+            (RULE, &writes("batch", "'*'", "serviceAccounts: [a]"), "line 11: roles[0].rules[0].resources[0]: `*` does not go with `constraints.serviceAccounts`: name the resources, as in `jobs`"),
+            (RULE, &writes("'*'", "jobs", "maxReplicas: 1"), "line 11: roles[0].rules[0].apiGroups[0]: `*` does not go with `constraints.maxReplicas`: name the groups, as in `batch`"),
         ] {
             let good = GOOD.to_owned();
             assert!(good.contains(old), "{old}");
@@ -295,6 +332,30 @@ roles:
             let found = load_policy(&text).unwrap_err();
             let last = found.last().unwrap();
             assert_eq!((last.line, last.column), expected, "{new}: {found:?}");
+        }
+    }
+
+    #[test]
+    #[rustfmt::skip]
+    fn constraints_go_with_what_can_be_judged() {
+        for (groups, resources, verbs, constraints) in [
+            ("batch",      "jobs",                          "create",                "images: [a/, 'b@', c:1], forbid: [privileged], serviceAccounts: [a]"),
+            ("'', apps",   "pods, deployments",             "update, patch",         "images: [a/]"),
+            ("''",         "pods, pods/ephemeralcontainers", "patch",                "images: [a/], labels: [a=]"),
+            ("apps",       "deployments, deployments/scale", "patch",                "maxReplicas: 0, namePrefix: a-"),
+            ("'*'",        "'*'",                           "'*'",                   "namePrefix: sql-, labels: [example.com/team=db, app]"),
+            ("''",         "configmaps",                    "create",                "namePrefix: sql-"),
+            ("batch",      "jobs",                          "create, get, delete, deletecollection", "maxReplicas: 5"),
+        ] {
+            let rule = format!(
+                "{{namespaces: [d], apiGroups: [{groups}], resources: [{resources}], verbs: [{verbs}], constraints: {{{constraints}}}}}"
+            );
+            let text = good().replace(
+                r#"{namespaces: [default], apiGroups: [""], resources: [pods], verbs: [get]}"#,
+                &rule,
+            );
+            assert!(text.contains(&rule));
+            assert_eq!(problems(&text), [""; 0], "{rule}");
         }
     }
 

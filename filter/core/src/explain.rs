@@ -7,7 +7,7 @@ use alloc::borrow::ToOwned;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::admit;
+use crate::admit::{self, Permitted};
 use crate::config::listing::{ListedRule, Listing};
 use crate::config::text::{RuleScope, RuleText};
 use crate::policy::rules::near::Dimension;
@@ -80,7 +80,7 @@ pub fn judge(
     let (headers, body) = attempt.head();
     let head = Head::parse(&headers, body)?;
     let request = Request::parse(head.method, head.target)?;
-    admit::authorize(policy, client, &head, &request).map(|permitted| permitted.reported)
+    admit::authorize(policy, client, &head, &request).map(Permitted::into_reported)
 }
 
 /// What a policy is asked about a request; nothing if it is refused without.

@@ -28,8 +28,10 @@ extern crate alloc;
 
 mod admit;
 mod answer;
+mod body;
 mod config;
 mod explain;
+mod inspection;
 mod live;
 mod pod;
 mod policy;
@@ -44,6 +46,7 @@ mod worker;
 
 pub use admit::{Arrival, Forward, Sent, Subject, Verdict};
 pub use answer::{Answer, MAX_ANSWER_BYTES};
+pub use body::Step;
 pub use config::listing::{
     ListedClient, ListedKey, ListedRole, ListedRule, Listing, list_policy,
 };
@@ -71,6 +74,7 @@ pub use policy::{Client, Gateway, KeyRefused, NoRule, Permit, Policy};
 pub use refusal::{Asked, Forbidden, Refusal, Refused};
 pub use reply::Reply;
 pub use request::attributes::{Attributes, ResourceAttributes};
+pub use request::content::Unreadable;
 pub use request::head::{Body, HeadError, Header};
 pub use request::media::Unsupported;
 pub use request::path::PathError;

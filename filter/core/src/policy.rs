@@ -1,6 +1,7 @@
 //! The compiled policy: who may do what, as whom.
 
 pub(crate) mod account;
+pub(crate) mod constraints;
 pub(crate) mod grant;
 pub(crate) mod hours;
 pub(crate) mod key;
@@ -97,7 +98,8 @@ pub enum KeyRefused {
 }
 
 /// No rule of the client's roles covers the request.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("no rule of this client allows it")]
 pub struct NoRule;
 
 // === impl Gateway ===
@@ -200,8 +202,8 @@ impl<'p> Permit<'p> {
         self.client
     }
 
-    pub(crate) fn grant(&self) -> &Grant {
-        &self.grant
+    pub(crate) fn into_grant(self) -> Grant {
+        self.grant
     }
 }
 
@@ -361,7 +363,7 @@ mod tests {
             let (method, target) = request.split_once(' ').unwrap();
             let read = Request::parse(method.as_bytes(), target.as_bytes()).unwrap();
             let permit = policy.authorize(&policy.clients[0], &read.attributes);
-            let grant = permit.ok().map(|permit| permit.grant().clone());
+            let grant = permit.ok().map(|permit| permit.into_grant());
             assert_eq!(grant, expected, "{request} by {rules}, {client}");
         }
     }

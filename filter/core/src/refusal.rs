@@ -6,6 +6,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
+use core::fmt;
 use core::time::Duration;
 
 use serde::Serialize;
@@ -18,9 +19,9 @@ use crate::policy::limits::Exceeded;
 use crate::policy::sources::WrongSource;
 use crate::reply::{Details, Reply, Status};
 use crate::request::attributes::Attributes;
+use crate::request::content::Unreadable;
 use crate::request::head::{Body, Head, HeadError};
 use crate::request::media::{self, Unsupported};
-use crate::request::streaming::Streaming;
 use crate::request::{Request, RequestError};
 
 /// A refusal, and whom it is addressed to.
@@ -45,6 +46,8 @@ pub struct Asked {
 /// `Display` is the sentence for the operator's log. It never contains a secret.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Refusal {
+    #[error("a rule asks something of the body, but there is none: send the object")]
+    BodyMissing,
     #[error("a GET request has a body: leave it out")]
     BodyOnGet,
     #[error(transparent)]
@@ -74,6 +77,8 @@ pub enum Refusal {
     #[error("too many requests are waiting for a token of the ServiceAccount {0}")]
     TooManyWaiting(Arc<Account>),
     #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    #[error(transparent)]
     Unsupported(#[from] Unsupported),
     #[error("no token for the ServiceAccount {0} came in time: try again")]
     WaitedTooLong(Arc<Account>),
@@ -90,11 +95,11 @@ pub struct Forbidden {
 
 const METHODS: &str = "GET, POST, PUT, PATCH, DELETE";
 
-/// Why the policy denies something that it understands.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Why {
-    NoRule,
-    Streaming(Streaming),
+/// A denial that lacks its reason.
+#[derive(Clone, Debug)]
+pub(crate) struct Denial {
+    sentence: String,
+    details: Details,
 }
 
 // === impl Refused ===
@@ -111,16 +116,7 @@ impl Refused {
         request: &Request<'_>,
         head: &Head<'_>,
     ) -> Self {
-        // Nothing else has been refused already.
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let content_type =
-            head.content_type.filter(|_| head.body == Body::Follows).map(media::essence);
-        let asked = Asked {
-            method: request.method.as_str(),
-            path: text(head.target),
-            content_type: content_type.map(text),
-        };
-        Self { subject, refusal, asked: Some(Box::new(asked)) }
+        Self { subject, refusal, asked: Some(Box::new(Asked::new(request, head))) }
     }
 
     /// What the log of decisions says of a request that the policy was asked about: a
@@ -129,6 +125,22 @@ impl Refused {
         let (asked, client) = (self.asked.as_ref()?, self.subject.client.as_ref()?);
         let reason = self.refusal.to_string();
         serde_json::to_string(&Record { client, decision, asked, reason }).ok()
+    }
+}
+
+// === impl Asked ===
+
+impl Asked {
+    pub(crate) fn new(request: &Request<'_>, head: &Head<'_>) -> Self {
+        // What is not text has been refused, but for the type.
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let content_type =
+            head.content_type.filter(|_| head.body == Body::Follows).map(media::essence);
+        Self {
+            method: request.method.as_str(),
+            path: text(head.target),
+            content_type: content_type.map(text),
+        }
     }
 }
 
@@ -142,16 +154,11 @@ struct Record<'a> {
     reason: String,
 }
 
-// === impl Forbidden ===
+// === impl Denial ===
 
-impl Forbidden {
+impl Denial {
     /// `responsewriters/errors.go` and `NewForbidden` in `apimachinery/pkg/api/errors`.
-    pub(crate) fn new(client: &str, attributes: &Attributes<'_>, why: Why) -> Self {
-        let denial = format!("User \"keyhole:{client}\" {attributes}");
-        let why = match why {
-            Why::NoRule => "no rule of this client allows it".to_owned(),
-            Why::Streaming(streaming) => streaming.to_string(),
-        };
+    pub(crate) fn new(client: &str, attributes: &Attributes<'_>) -> Self {
         let (subject, details) = match attributes {
             Attributes::NonResource { .. } => (String::new(), Details::default()),
             Attributes::Resource(resource) => {
@@ -166,7 +173,14 @@ impl Forbidden {
                 (subject, Details::of(resource))
             }
         };
-        Self { message: format!("{subject}forbidden: {denial}: keyhole: {why}"), details }
+        let sentence = format!("{subject}forbidden: User \"keyhole:{client}\" {attributes}");
+        Self { sentence, details }
+    }
+
+    pub(crate) fn because(&self, why: &dyn fmt::Display) -> Refusal {
+        let Self { sentence, details } = self;
+        let message = format!("{sentence}: keyhole: {why}");
+        Refusal::Forbidden(Box::new(Forbidden { message, details: details.clone() }))
     }
 }
 
@@ -183,9 +197,16 @@ impl Refusal {
     /// Its message is what the apiserver would say, then `: keyhole: ` and why.
     pub fn reply(&self) -> Reply {
         match self {
-            Self::BodyOnGet | Self::Head(_) => {
-                self.status(400, "BadRequest", "bad request").reply()
+            Self::Request(RequestError::Method) => {
+                let sentence =
+                    "the server does not allow this method on the requested resource";
+                self.status(405, "MethodNotAllowed", sentence).reply().header("allow", METHODS)
             }
+            Self::BodyMissing
+            | Self::BodyOnGet
+            | Self::Head(_)
+            | Self::Request(_)
+            | Self::Unreadable(_) => self.status(400, "BadRequest", "bad request").reply(),
             Self::Exceeded(exceeded) => self.too_much(exceeded),
             Self::Forbidden(forbidden) => {
                 let Forbidden { message, details } = (**forbidden).clone();
@@ -198,12 +219,6 @@ impl Refusal {
                                one as the header x-api-key";
                 Status::new(401, "Unauthorized", message.to_owned()).reply()
             }
-            Self::Request(RequestError::Method) => {
-                let sentence =
-                    "the server does not allow this method on the requested resource";
-                self.status(405, "MethodNotAllowed", sentence).reply().header("allow", METHODS)
-            }
-            Self::Request(_) => self.status(400, "BadRequest", "bad request").reply(),
             Self::NoAnswer => self.status(504, "Timeout", "timeout").reply(),
             Self::NotReady(_) | Self::TokenRejected(_) | Self::WaitedTooLong(_) => {
                 self.unavailable(1)
@@ -232,9 +247,12 @@ impl Refusal {
             | Self::TokenRejected(_)
             | Self::TooManyWaiting(_)
             | Self::WaitedTooLong(_) => "unavailable",
-            Self::BodyOnGet | Self::Head(_) | Self::Request(_) | Self::Unsupported(_) => {
-                "invalid"
-            }
+            Self::BodyMissing
+            | Self::BodyOnGet
+            | Self::Head(_)
+            | Self::Request(_)
+            | Self::Unreadable(_)
+            | Self::Unsupported(_) => "invalid",
         }
     }
 

@@ -1,7 +1,6 @@
 //! One request in Kubernetes terms, and the bytes that will go upstream.
 
 pub(crate) mod attributes;
-#[cfg_attr(not(test), expect(dead_code, reason = "wired next"))]
 pub(crate) mod content;
 pub(crate) mod head;
 pub(crate) mod media;

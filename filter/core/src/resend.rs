@@ -74,7 +74,11 @@ impl Unauthorized {
         let follows = if body.is_empty() { Body::Empty } else { Body::Follows };
         // Where it comes from was judged when it came.
         let caller = find_caller(policy, &headers, follows, now.wall).ok()?;
-        let pending = caller.judge(policy).ok()?.into_owned();
+        let (pending, watched) = caller.judge(policy).ok()?;
+        if let Some(watched) = watched {
+            watched.judge(&body).ok()?;
+        }
+        let pending = pending.into_owned();
         let is_watch = pending.subject().verb == Some(Verb::Watch);
         (!is_watch).then_some(Self { pending, body })
     }

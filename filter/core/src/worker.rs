@@ -32,6 +32,7 @@ use self::skew::Skew;
 use self::sweep::Sweep;
 use crate::admit::{Arrival, Pending, Progress, Sent, Verdict, identify};
 use crate::answer::Answer;
+use crate::body::{Step, Watched};
 use crate::config::{Loaded, Revision};
 use crate::pod::cache::Cached;
 use crate::pod::quota::{self, Lease};
@@ -65,6 +66,8 @@ pub struct Worker {
     resumed: HashMap<u32, Sent>,
     /// Requests that were sent once more, until when they are waited for.
     resent: Vec<(u32, Sent, Steady)>,
+    /// Bodies that do not just pass, by their streams.
+    bodies: HashMap<u32, Watched>,
     /// Of requests that are counted, until they end.
     leases: HashMap<u32, Lease>,
     /// Until when each TokenRequest on its way counts.
@@ -114,7 +117,7 @@ impl Worker {
                 self.waiting.push(stream, waiter, wait, now.steady).err()?
             }
         };
-        self.metrics.decided(&verdict);
+        self.decided(stream, &verdict);
         Some(verdict)
     }
 
@@ -133,7 +136,38 @@ impl Worker {
             Ok(lease) => self.leases.extend(lease.map(|lease| (stream, lease))),
             Err(exceeded) => return Err(caller.refuse(exceeded.into())),
         }
-        caller.judge(policy)
+        let (pending, watched) = caller.judge(policy)?;
+        self.bodies.extend(watched.map(|watched| (stream, watched)));
+        Ok(pending)
+    }
+
+    /// More of a body has come, or its `end`. `here` is how much of it the host has at
+    /// hand: all of it while it is held, otherwise what is new.
+    pub fn body(&mut self, stream: u32, here: usize, end: bool) -> Step {
+        match self.bodies.get_mut(&stream) {
+            Some(watched) => watched.step(here, end),
+            None => Step::Pass,
+        }
+    }
+
+    /// Judges a body that was held: what is only reported, if there is something.
+    ///
+    /// # Errors
+    ///
+    /// The request may not go on.
+    pub fn whole_body(&mut self, stream: u32, body: &[u8]) -> Result<Option<Refused>, Refused> {
+        let Some(watched) = self.bodies.remove(&stream) else { return Ok(None) };
+        let judged = watched.judge(body);
+        self.metrics.body_judged(&judged);
+        judged.map(|(_, reported)| reported)
+    }
+
+    /// A decision that is not made before the body has come is not counted yet.
+    fn decided(&mut self, stream: u32, verdict: &Verdict<'_>) {
+        let held = self.bodies.get(&stream).is_some_and(Watched::is_held);
+        if !(held && matches!(verdict, Verdict::Forward(_))) {
+            self.metrics.decided(verdict);
+        }
     }
 
     /// The same, before there is a policy.
@@ -172,6 +206,7 @@ impl Worker {
 
     /// Forgets a stream that has ended.
     pub fn ended(&mut self, stream: u32, shared: &dyn Shared) {
+        self.bodies.remove(&stream);
         if let Some(lease) = self.leases.remove(&stream) {
             lease.give_back(shared);
         }
@@ -289,7 +324,7 @@ impl Worker {
         for (stream, resumed) in self.waiting.resume(&mut self.tokens, room, now.steady) {
             effects.push(match resumed {
                 Resumed::Verdict(verdict) => {
-                    self.metrics.decided(&verdict);
+                    self.decided(stream, &verdict);
                     if let Verdict::Forward(forward) = &verdict {
                         self.resumed.insert(stream, forward.sent().clone());
                     }

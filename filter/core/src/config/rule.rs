@@ -2,10 +2,12 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use hashbrown::HashSet;
 
+use super::constraints::{self, WRITES};
 use super::problem::{At, Problems};
 use super::resource::{self, Resource, is_cluster_scoped};
 use super::syntax::{is_label, is_segment};
@@ -29,23 +31,30 @@ pub(super) fn compile(
     rules: &mut Rules,
     entries: &mut usize,
 ) -> Terms {
-    let terms = Terms { enforcement: Enforcement::of(rule.enforcement.as_ref()) };
-    let compiler = Compiler { at, problems, terms: &terms };
+    let free =
+        Terms { enforcement: Enforcement::of(rule.enforcement.as_ref()), constraints: None };
+    let compiler = Compiler { at, problems, free };
     match &rule.non_resource_urls {
         Some(urls) => compiler.non_resource(rule, urls, names, rules),
         None => compiler.resource(rule, names, rules, entries),
     }
-    terms
 }
 
 struct Compiler<'p, 'n> {
     at: &'p At<'p>,
     problems: &'p Problems<'n>,
-    terms: &'p Terms,
+    /// The rule's terms, but for its constraints.
+    free: Terms,
 }
 
 impl Compiler<'_, '_> {
-    fn resource(&self, rule: &Rule, names: &mut Names, rules: &mut Rules, entries: &mut usize) {
+    fn resource(
+        &self,
+        rule: &Rule,
+        names: &mut Names,
+        rules: &mut Rules,
+        entries: &mut usize,
+    ) -> Terms {
         let Rule {
             namespaces,
             cluster_scope,
@@ -54,6 +63,7 @@ impl Compiler<'_, '_> {
             resource_names,
             non_resource_urls: _,
             verbs,
+            constraints: _,
             enforcement: _,
         } = rule;
         self.misplaced(rule);
@@ -63,6 +73,13 @@ impl Compiler<'_, '_> {
         let resources = self
             .required("resources", resources.as_ref(), |text| resource::resource(text, names));
         let allowed = self.verbs(verbs.as_ref(), VerbSet::RESOURCE, VerbSet::IMPLIED);
+        let constraints = constraints::compile(rule, allowed, self.at, self.problems);
+        let terms = Terms { constraints: constraints.map(Arc::new), ..self.free.clone() };
+        // Only writes have a body.
+        let (free, writes) = match terms.constraints {
+            Some(_) => (allowed.without(WRITES), allowed.intersection(WRITES)),
+            None => (allowed, VerbSet::default()),
+        };
         let objects = match resource_names {
             Some(list) => {
                 self.named_verbs(allowed, &resources);
@@ -79,7 +96,8 @@ impl Compiler<'_, '_> {
                 "stands for {product} combinations, and the policy for more than {MOST_ENTRIES}: \
                  use `*`, or drop what is not needed"
             );
-            return self.problems.add(self.at, message);
+            self.problems.add(self.at, message);
+            return terms;
         }
         *entries = sum;
         for scope in &scopes {
@@ -93,11 +111,13 @@ impl Compiler<'_, '_> {
                             subresource: *subresource,
                             name: *name,
                         };
-                        rules.allow_resource(pattern, allowed, self.terms);
+                        rules.allow_resource(pattern, free, &self.free);
+                        rules.allow_resource(pattern, writes, &terms);
                     }
                 }
             }
         }
+        terms
     }
 
     fn non_resource(
@@ -106,13 +126,14 @@ impl Compiler<'_, '_> {
         urls: &List<String>,
         names: &mut Names,
         rules: &mut Rules,
-    ) {
+    ) -> Terms {
         for (field, given) in [
             ("namespaces", rule.namespaces.is_some()),
             ("clusterScope", rule.cluster_scope.is_some()),
             ("apiGroups", rule.api_groups.is_some()),
             ("resources", rule.resources.is_some()),
             ("resourceNames", rule.resource_names.is_some()),
+            ("constraints", rule.constraints.is_some()),
         ] {
             if given {
                 let message = "does not go with `nonResourceURLs`: write two rules";
@@ -122,8 +143,9 @@ impl Compiler<'_, '_> {
         let verbs =
             self.verbs(rule.verbs.as_ref(), VerbSet::NON_RESOURCE, VerbSet::NON_RESOURCE);
         for path in self.list("nonResourceURLs", urls, |url| resource::path(url, names)) {
-            rules.allow_path(path, verbs, self.terms);
+            rules.allow_path(path, verbs, &self.free);
         }
+        self.free.clone()
     }
 
     fn scopes(

@@ -1,5 +1,7 @@
 //! A rule as it is written, for those who show or write rules.
 
+mod constraints;
+
 use alloc::borrow::ToOwned;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -56,6 +58,7 @@ impl RuleText {
             resource_names,
             non_resource_urls,
             verbs,
+            constraints: _,
             enforcement: _,
         } = rule;
         let terms = terms.to_string();
@@ -91,7 +94,7 @@ impl RuleText {
     }
 
     /// The same rule for a Kubernetes Role or ClusterRole, on one line of YAML. Stars
-    /// are not translated.
+    /// are not translated; constraints are left out, for RBAC knows none.
     pub fn rbac(&self) -> impl fmt::Display {
         Rbac(self)
     }
@@ -189,11 +192,20 @@ mod tests {
         for line in [
             r#"{namespaces: [default, "*"], apiGroups: ["", apps], resources: [pods, pods/log], verbs: [get, watch]}"#,
             r#"{namespaces: ["7", "null"], apiGroups: ["*"], resources: ["*"], resourceNames: [a.b, "a:b", "A-1"], verbs: [get]}"#,
+            r#"{namespaces: [default], apiGroups: [batch], resources: [jobs], verbs: [create], constraints: {images: [registry.example.com/team/, "busybox:1.36"], forbid: [privileged, hostPath], serviceAccounts: [worker], namePrefix: sql-, labels: ["team=db", app], maxReplicas: 5}}"#,
+            r#"{namespaces: [default], apiGroups: [apps], resources: [deployments/scale], verbs: [update], constraints: {maxReplicas: 5}}"#,
             r#"{clusterScope: true, apiGroups: [""], resources: [nodes], verbs: [list]}"#,
             r#"{nonResourceURLs: [/version, "/healthz/*"], verbs: [get]}"#,
             r#"{nonResourceURLs: [/version], verbs: [get], enforcement: report}"#,
         ] {
             assert_eq!(ListedRule::read(line).unwrap().text.to_string(), line);
         }
+    }
+
+    #[test]
+    fn rbac_knows_no_constraints() {
+        let line = r#"{namespaces: [d], apiGroups: [""], resources: [pods], verbs: [create], constraints: {namePrefix: sql-}}"#;
+        let rbac = r#"{apiGroups: [""], resources: [pods], verbs: [create]}"#;
+        assert_eq!(ListedRule::read(line).unwrap().text.rbac().to_string(), rbac);
     }
 }

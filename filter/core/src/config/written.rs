@@ -221,9 +221,33 @@ pub(super) struct Rule {
     /// Kubernetes verbs; for `nonResourceURLs`, HTTP methods in lower case. `*` is all but
     /// `watch`.
     pub(super) verbs: Option<List<String>>,
+    /// What an object that is written must be like: holds for `create`, `update` and `patch`.
+    pub(super) constraints: Option<Tolerant<Constraints>>,
     /// `report`: what only this rule allows is allowed, and logged and counted as if it were
     /// denied. Default: `enforce`.
     pub(super) enforcement: Option<Tolerant<Enforcement>>,
+}
+
+/// What the body of a write may say. What is left out is free. A server-side apply is judged
+/// as a whole object, other patches by what they mention; JSON patches are refused.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct Constraints {
+    /// Images of containers of all sorts, and of image volumes. One that ends in `/`, `:` or
+    /// `@` is a prefix, any other the whole reference; compared literally.
+    pub(super) images: Option<List<String>>,
+    /// What a pod may not ask for: `privileged`, `hostPath`, `hostNetwork`, `hostPID`,
+    /// `hostIPC`, `hostPorts`, `addedCapabilities`.
+    pub(super) forbid: Option<List<String>>,
+    /// ServiceAccounts that a pod may run as. One that names none runs as `default`.
+    pub(super) service_accounts: Option<List<String>>,
+    /// With what the object's name starts.
+    pub(super) name_prefix: Option<String>,
+    /// Labels that the object must have: `team=db`, or `team` for any value.
+    pub(super) labels: Option<List<String>>,
+    /// How many pods at most: of `replicas`, also through `scale`; of a job, `parallelism`.
+    pub(super) max_replicas: Option<Tolerant<u64>>,
 }
 
 // === impl List ===

@@ -78,6 +78,9 @@ pub(crate) struct Place {
 
 impl Rules {
     pub(crate) fn allow_resource(&mut self, pattern: Pattern, verbs: VerbSet, terms: &Terms) {
+        if verbs == VerbSet::default() {
+            return;
+        }
         self.stars.insert(pattern.stars());
         match terms.are_plain() {
             true => {

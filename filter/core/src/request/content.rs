@@ -34,7 +34,7 @@ pub(crate) enum Value {
 }
 
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub(crate) enum Unreadable {
+pub enum Unreadable {
     #[error("the body is not UTF-8: send it as UTF-8")]
     Encoding,
     #[error("the body cannot be read as JSON: {0}")]

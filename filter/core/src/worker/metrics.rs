@@ -17,6 +17,7 @@ use hashbrown::HashMap;
 use crate::admit::{Subject, Verdict};
 use crate::config::Revision;
 use crate::pod::failure::Failure;
+use crate::refusal::Refused;
 use crate::request::verb::Verb;
 use crate::time::{Steady, UnixTime};
 
@@ -63,6 +64,14 @@ impl Metrics {
             Verdict::Refuse(refused) => {
                 self.decision(&refused.subject, refused.refusal.outcome());
             }
+        }
+    }
+
+    pub(crate) fn body_judged(&mut self, judged: &Result<(Subject, Option<Refused>), Refused>) {
+        match judged {
+            Ok((subject, None)) => self.decision(subject, "allowed"),
+            Ok((subject, Some(_))) => self.decision(subject, "reported"),
+            Err(refused) => self.decision(&refused.subject, refused.refusal.outcome()),
         }
     }
 
