@@ -29,7 +29,7 @@ enum Command {
     /// Check, explain and test policies, and render them for Envoy.
     #[command(subcommand)]
     Policy(policy::Command),
-    /// Print the Kubernetes permissions that a policy needs.
+    /// Print the Kubernetes permissions that a policy needs, and make rules of them.
     #[command(subcommand)]
     Rbac(rbac::Command),
 }

@@ -2,6 +2,7 @@
 
 mod bound;
 mod generate;
+mod import;
 mod wider;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,6 +48,21 @@ pub(crate) enum Command {
         after_help = "Exit codes: 0 done, 1 the policy has problems (or needs more than it allows, with --exact), 2 the command could not run."
     )]
     Generate(generate::Arguments),
+    /// Print the policy's `roles` that say what Kubernetes Roles and ClusterRoles allow.
+    ///
+    /// A Role holds in its namespace, a ClusterRole where its bindings in the input say:
+    ///
+    ///   kubectl get roles,rolebindings,clusterroles,clusterrolebindings -A -o yaml |
+    ///     keyhole rbac import --account shop/scaler -
+    ///
+    /// What is printed never allows more. Where it allows less, a comment and a warning say
+    /// so: subresources must be named (`*` covers none), streams such as `pods/exec` and
+    /// verbs such as `impersonate` are nothing that the gateway carries.
+    #[command(
+        verbatim_doc_comment,
+        after_help = "Exit codes: 0 done, 2 the command could not run."
+    )]
+    Import(import::Arguments),
 }
 
 pub(crate) fn run(command: Command) -> anyhow::Result<Outcome> {
@@ -55,6 +71,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<Outcome> {
             gateway(&file, &account, config_map.as_ref())
         }
         Command::Generate(arguments) => generate::run(&arguments),
+        Command::Import(arguments) => import::run(&arguments),
     }
 }
 

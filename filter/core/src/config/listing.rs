@@ -117,7 +117,11 @@ impl Listing {
 
 impl ListedRule {
     /// Reads a rule that stands by itself.
-    pub(crate) fn read(text: &str) -> Result<Self, Vec<Problem>> {
+    ///
+    /// # Errors
+    ///
+    /// All problems of the rule, by line.
+    pub fn read(text: &str) -> Result<Self, Vec<Problem>> {
         let root = Node::parse(text).map_err(|problem| [problem])?;
         let problems = Problems::new(&root);
         let rule = decode::<written::Rule>(&root, &problems)
