@@ -214,7 +214,7 @@ proptest! {
         let listing = list_policy(&policy_text(std::slice::from_ref(&rules))).unwrap();
         let (policy, (method, target)) = (&listing.loaded.policy, &request);
         let client = &policy.clients()[0];
-        let attempt = Attempt { method, target, content_type: None };
+        let attempt = Attempt { method, target, content_type: None, body: None };
         let explanation = explain(&listing, client, &attempt);
         let read = Request::parse(method.as_bytes(), target.as_bytes()).unwrap();
         let allowed = allows(policy, &request);

@@ -115,7 +115,7 @@ pub(crate) enum Command {
     Suggest(suggest::Arguments),
     /// Judge requests by a policy, and compare with what is expected.
     ///
-    /// The tests are a YAML list; `name` and `contentType` may be left out:
+    /// The tests are a YAML list; `name`, `contentType` and `body` may be left out:
     ///
     ///   - name: reports never delete
     ///     client: sql-report

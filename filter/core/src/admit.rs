@@ -184,6 +184,10 @@ impl Permitted<'_> {
         Ok(Some(Inspection { target, form, content_type, conditions }))
     }
 
+    pub(crate) fn asks_for_body(&self) -> bool {
+        !self.conditions.is_empty()
+    }
+
     pub(crate) fn into_reported(self) -> Option<Refusal> {
         self.reported
     }

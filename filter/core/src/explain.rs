@@ -7,9 +7,10 @@ use alloc::borrow::ToOwned;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::admit::{self, Permitted};
+use crate::admit;
 use crate::config::listing::{ListedRule, Listing};
 use crate::config::text::{RuleScope, RuleText};
+use crate::policy::grant::Grant;
 use crate::policy::rules::near::Dimension;
 use crate::policy::{Client, Policy};
 use crate::refusal::Refusal;
@@ -26,8 +27,10 @@ pub struct Attempt<'a> {
     pub method: &'a str,
     /// Path and query.
     pub target: &'a str,
-    /// The type of its body; `None` if it has no body.
+    /// The type of its body; `None` if it has no body, or one in JSON.
     pub content_type: Option<&'a str>,
+    /// `None` if it is not known: then it counts as what rules ask of it.
+    pub body: Option<&'a [u8]>,
 }
 
 /// What becomes of a request, and why.
@@ -36,6 +39,8 @@ pub struct Explanation<'l, 'a> {
     /// `None` if it cannot be read.
     pub request: Option<Request<'a>>,
     pub judged: Result<Option<Refusal>, Refusal>,
+    /// The rules ask something of the body, which is not known.
+    pub depends_on_body: bool,
     /// What the policy is asked; nothing if the request is refused before.
     pub needs: Vec<Need<'l, 'a>>,
     /// The smallest rule that would allow what is denied, if there is one.
@@ -80,7 +85,22 @@ pub fn judge(
     let (headers, body) = attempt.head();
     let head = Head::parse(&headers, body)?;
     let request = Request::parse(head.method, head.target)?;
-    admit::authorize(policy, client, &head, &request).map(Permitted::into_reported)
+    let permitted = admit::authorize(policy, client, &head, &request)?;
+    let of_body = match (attempt.body, permitted.asks_for_body()) {
+        (Some(body), true) => match permitted.inspection(&request)? {
+            Some(inspection) => inspection.judge(body)?,
+            None => None,
+        },
+        _ => None,
+    };
+    Ok(of_body.or(permitted.into_reported()))
+}
+
+/// Whether rules ask something of a body that is not known.
+fn depends_on_body(policy: &Policy, client: &Client, attempt: &Attempt<'_>) -> bool {
+    let asked = needs(attempt);
+    let mut permits = asked.iter().filter_map(|own| policy.authorize(client, own).ok());
+    attempt.body.is_none() && permits.any(|permit| matches!(permit.into_grant(), Grant::If(_)))
 }
 
 /// What a policy is asked about a request; nothing if it is refused without.
@@ -113,7 +133,9 @@ pub fn explain<'l, 'a>(
         _ => Vec::new(),
     };
     let remedy = remedy(&needs);
-    Explanation { request, judged, needs, remedy }
+    let depends_on_body =
+        judged.is_ok() && depends_on_body(&listing.loaded.policy, client, attempt);
+    Explanation { request, judged, depends_on_body, needs, remedy }
 }
 
 fn is_stream(request: &Request<'_>) -> bool {
@@ -188,7 +210,8 @@ impl Attempt<'_> {
         let mut headers =
             [header(":method", self.method), header(":path", self.target)].to_vec();
         headers.extend(self.content_type.map(|value| header("content-type", value)));
-        let body = if self.content_type.is_some() { Body::Follows } else { Body::Empty };
+        let has_body = self.content_type.is_some() || self.body.is_some();
+        let body = if has_body { Body::Follows } else { Body::Empty };
         (headers, body)
     }
 

@@ -106,7 +106,7 @@ impl Line {
 impl Asked {
     pub(super) fn attempt(&self) -> Attempt<'_> {
         let Self { method, path, content_type, .. } = self;
-        Attempt { method, target: path, content_type: content_type.as_deref() }
+        Attempt { method, target: path, content_type: content_type.as_deref(), body: None }
     }
 }
 

@@ -8,7 +8,7 @@ use keyhole_core::{
     RuleScope, RuleText, explain,
 };
 
-use super::{client, listing};
+use super::{client, listing, read};
 use crate::Outcome;
 
 #[derive(Args)]
@@ -22,6 +22,9 @@ pub(crate) struct Arguments {
     /// (application/apply-patch+yaml) needs `create` beside `patch`.
     #[arg(long, value_name = "TYPE")]
     content_type: Option<String>,
+    /// The body, for rules with `constraints`; in JSON, if there is no --content-type.
+    #[arg(long, value_name = "FILE")]
+    body: Option<PathBuf>,
     /// GET, POST, PUT, PATCH or DELETE.
     method: String,
     /// The path and query, such as /api/v1/namespaces/default/pods?limit=5.
@@ -29,10 +32,12 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
-    let Arguments { file, client: name, content_type, method, target } = arguments;
+    let Arguments { file, client: name, content_type, body, method, target } = arguments;
     let listing = listing(file)?;
     let client = client(&listing.loaded.policy, name)?;
-    let attempt = Attempt { method, target, content_type: content_type.as_deref() };
+    let body = body.as_deref().map(read).transpose()?;
+    let body = body.as_deref().map(str::as_bytes);
+    let attempt = Attempt { method, target, content_type: content_type.as_deref(), body };
     let explanation = explain(&listing, client, &attempt);
     print!("{}", written(file, client, &explanation));
     Ok(match explanation.judged {
@@ -42,8 +47,12 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
 }
 
 fn written(file: &Path, client: &Client, explanation: &Explanation<'_, '_>) -> String {
-    let Explanation { request, judged, needs, remedy } = explanation;
+    let Explanation { request, judged, depends_on_body, needs, remedy } = explanation;
     let mut text = match judged {
+        Ok(None) if *depends_on_body => format!(
+            "allowed if the body keeps the constraints (see with --body), as the ServiceAccount {}\n",
+            client.account()
+        ),
         Ok(None) => format!("allowed, as the ServiceAccount {}\n", client.account()),
         Ok(Some(refusal)) => format!(
             "allowed and reported, as the ServiceAccount {}: if all were enforced, {}",

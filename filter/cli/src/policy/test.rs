@@ -93,11 +93,12 @@ fn table(tests: &Path, tested: &[Tested]) -> String {
 
 /// The command that explains a decision, to be pasted into a shell.
 fn why(file: &Path, test: &PolicyTest) -> String {
-    let PolicyTest { client, method, target, content_type, .. } = test;
+    let PolicyTest { client, method, target, content_type, body, .. } = test;
+    let given = body.as_ref().map(|_| " --body BODY".to_owned()).unwrap_or_default();
     let body = content_type.as_ref().map(|given| format!(" --content-type {}", quoted(given)));
     let (file, client) = (quoted(&file.display().to_string()), quoted(client));
     let (body, method, target) = (body.unwrap_or_default(), quoted(method), quoted(target));
-    format!("keyhole policy explain {file} --client {client}{body} -- {method} {target}")
+    format!("keyhole policy explain {file} --client {client}{body}{given} -- {method} {target}")
 }
 
 fn quoted(word: &str) -> String {

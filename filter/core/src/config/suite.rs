@@ -24,6 +24,7 @@ pub struct PolicyTest {
     pub method: String,
     pub target: String,
     pub content_type: Option<String>,
+    pub body: Option<String>,
     pub expect: Expected,
 }
 
@@ -44,6 +45,7 @@ struct Written {
     client: String,
     request: String,
     content_type: Option<String>,
+    body: Option<String>,
     expect: String,
 }
 
@@ -83,7 +85,7 @@ fn read(
     root: &Node,
     problems: &Problems<'_>,
 ) -> Option<PolicyTest> {
-    let Written { name, client, request, content_type, expect } = written;
+    let Written { name, client, request, content_type, body, expect } = written;
     let line = request.split_once(' ').filter(|(method, target)| {
         !method.is_empty() && target.starts_with('/') && !target.contains(' ')
     });
@@ -108,6 +110,7 @@ fn read(
         method: method.to_owned(),
         target: target.to_owned(),
         content_type: content_type.clone(),
+        body: body.clone(),
         expect: expected?,
     })
 }
@@ -116,8 +119,9 @@ fn read(
 
 impl PolicyTest {
     pub fn attempt(&self) -> Attempt<'_> {
-        let Self { method, target, content_type, .. } = self;
-        Attempt { method, target, content_type: content_type.as_deref() }
+        let Self { method, target, content_type, body, .. } = self;
+        let (content_type, body) = (content_type.as_deref(), body.as_deref());
+        Attempt { method, target, content_type, body: body.map(str::as_bytes) }
     }
 }
 
@@ -160,7 +164,7 @@ mod tests {
         let tests = read_tests(text).unwrap();
         let lines: Vec<_> = tests.iter().map(|test| (test.line, test.expect)).collect();
         assert_eq!(lines, [(1, Expected::Allow), (2, Expected::Refuse(415))]);
-        let Attempt { method, target, content_type } = tests[1].attempt();
+        let Attempt { method, target, content_type, .. } = tests[1].attempt();
         assert_eq!((method, target, content_type), ("PATCH", "/x?y=z", Some("text/plain")));
     }
 
@@ -176,7 +180,7 @@ mod tests {
             ("- {client: a, request: /version, expect: allow}",    "line 1: [0].request: `/version` is not a request: write a method and a path, as in `GET /version`"),
             ("- {client: a, request: GET version, expect: allow}", "line 1: [0].request: `GET version` is not a request: write a method and a path, as in `GET /version`"),
             ("- {client: a, expect: allow}",                       "line 1: [0]: `request` is missing: add it"),
-            ("- {client: a, request: GET /, expect: allow, x: y}", "line 1: [0].x: unknown field: write `name`, `client`, `request`, `contentType` or `expect`"),
+            ("- {client: a, request: GET /, expect: allow, x: y}", "line 1: [0].x: unknown field: write `name`, `client`, `request`, `contentType`, `body` or `expect`"),
             ("- {name: n, client: a, request: GET /, expect: allow}\n- {name: n, client: a, request: GET /, expect: allow}",
              "line 2: [1].name: `n` is the name of another test: give each its own"),
         ] {

@@ -55,7 +55,7 @@ impl Translated {
         let urls = self.words(Word::Path, urls);
         let verbs = self.words(Word::PathVerb, verbs.iter().map(String::as_str));
         if !urls.is_empty() && !verbs.is_empty() {
-            self.rules.push(RuleText::NonResource { urls, verbs });
+            self.rules.push(RuleText::NonResource { urls, verbs, terms: String::new() });
         }
     }
 
@@ -84,7 +84,9 @@ impl Translated {
                     continue;
                 }
                 let (groups, names, verbs) = (groups.clone(), names.clone(), verbs.clone());
-                self.rules.push(RuleText::Resource { scope, groups, resources, names, verbs });
+                let terms = String::new();
+                let rule = RuleText::Resource { scope, groups, resources, names, verbs, terms };
+                self.rules.push(rule);
             }
         }
     }
