@@ -52,4 +52,18 @@ async fn promise_4_trailers_are_left_behind() {
     let log = std::fs::read_to_string(stack.var("KEYHOLE_ENVOY_LOG")).unwrap();
     assert!(log.contains("router decoding trailers:"), "{log}");
     assert!(!log.contains("impersonate-user") && !log.contains("a-secret"), "{log}");
+
+    // A body that ends with trailers is judged, too.
+    let constrained = stack.policy().replace(
+        "resources: [pods], verbs: [get, list, create]",
+        "resources: [pods], verbs: [create], constraints: {namePrefix: sql-}",
+    );
+    stack.apply(&constrained).unwrap();
+    for (name, expected) in [("p2", 403), ("sql-p2", 201)] {
+        let pod = pod.replace("\"name\":\"p\"", &format!("\"name\":\"{name}\""));
+        let mut trailers = HeaderMap::new();
+        trailers.insert("x-checksum", "1".parse().unwrap());
+        let status = post(&stack, "/api/v1/namespaces/default/pods", &pod, trailers).await;
+        assert_eq!(status, expected, "{name}");
+    }
 }

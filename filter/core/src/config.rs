@@ -185,6 +185,12 @@ roles:
     }
 
     #[test]
+    fn a_policy_that_is_all_wrong_says_so_briefly() {
+        let text = good().replace("roles: [r]", &format!("roles: [{}]", "x, ".repeat(1000)));
+        assert_eq!(problems(&text).len(), 100);
+    }
+
+    #[test]
     fn a_good_policy_has_no_problems() {
         assert_eq!(problems(&good()), [""; 0]);
         assert_eq!(load_policy(&good()).unwrap().policy.clients().len(), 1);

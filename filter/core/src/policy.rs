@@ -211,6 +211,7 @@ impl<'p> Permit<'p> {
 mod tests {
     use super::*;
     use crate::config::load_policy;
+    use crate::explain::{Attempt, judge};
     use crate::request::Request;
     use alloc::format;
 
@@ -366,6 +367,49 @@ mod tests {
             let grant = permit.ok().map(|permit| permit.into_grant());
             assert_eq!(grant, expected, "{request} by {rules}, {client}");
         }
+    }
+
+    #[test]
+    #[rustfmt::skip]
+    fn a_body_keeps_one_of_the_rules_that_allow_its_request() {
+        const A: &str = r#"{namespaces: [d], apiGroups: [""], resources: [pods], verbs: [get, create], constraints: {namePrefix: a-}}"#;
+        const B: &str = r#"{namespaces: [d], apiGroups: [""], resources: ["*"], verbs: [create], constraints: {namePrefix: b-}}"#;
+        const FREE: &str = r#"{namespaces: ["*"], apiGroups: [""], resources: [pods], verbs: [create]}"#;
+        const B_REPORTED: &str = r#"{namespaces: [d], apiGroups: [""], resources: [pods], verbs: [create], constraints: {namePrefix: b-}, enforcement: report}"#;
+        const FREE_REPORTED: &str = r#"{namespaces: [d], apiGroups: [""], resources: [pods], verbs: [create], enforcement: report}"#;
+        for (rules, client, name, expected) in [
+            (&[A][..],             "enforce", "a-1", "yes"),
+            (&[A],                 "enforce", "b-1", "no"),
+            (&[A, B],              "enforce", "b-1", "yes"),
+            (&[A, B],              "enforce", "c-1", "no"),
+            (&[A, FREE],           "enforce", "c-1", "yes"),
+            (&[A, B_REPORTED],     "enforce", "a-1", "yes"),
+            (&[A, B_REPORTED],     "enforce", "b-1", "reported"),
+            (&[A, B_REPORTED],     "enforce", "c-1", "no"),
+            (&[B_REPORTED],        "enforce", "b-1", "reported"),
+            (&[B_REPORTED],        "enforce", "c-1", "no"),
+            (&[A, FREE_REPORTED],  "enforce", "a-1", "yes"),
+            (&[A, FREE_REPORTED],  "enforce", "c-1", "reported"),
+            (&[A],                 "report",  "a-1", "yes"),
+            (&[A],                 "report",  "c-1", "reported"),
+        ] {
+            let policy = policy_of(&rules.join(", "), &format!("enforcement: {client}"));
+            let body = format!(r#"{{"metadata":{{"name":"{name}"}}}}"#);
+            let attempt = Attempt {
+                method: "POST",
+                target: "/api/v1/namespaces/d/pods",
+                content_type: None,
+                body: Some(body.as_bytes()),
+            };
+            let judged = match judge(&policy, &policy.clients[0], &attempt) {
+                Ok(None) => "yes",
+                Ok(Some(_)) => "reported",
+                Err(_) => "no",
+            };
+            assert_eq!(judged, expected, "{name} by {rules:?}, {client}");
+        }
+        // What has no body is not asked for one.
+        assert!(allows(&policy(A), "GET /api/v1/namespaces/d/pods/b-1"));
     }
 
     #[test]

@@ -64,8 +64,10 @@ fn written(file: &Path, client: &Client, explanation: &Explanation<'_, '_>) -> S
     if let Some(request) = request {
         text.push_str(&read_as(&request.attributes));
     }
+    let allowed = needs.iter().all(|need| !need.allowed_by.is_empty());
+    let of_body = judged.is_err() && allowed;
     for need in needs {
-        text.push_str(&reason(file, need));
+        text.push_str(&reason(file, need, of_body));
     }
     if let Some(rule) = remedy {
         text.push_str(&format!("the smallest rule that would allow it:\n  - {rule}\n"));
@@ -103,7 +105,8 @@ fn or<'a>(text: &'a str, empty: &'a str) -> &'a str {
     if text.is_empty() { empty } else { text }
 }
 
-fn reason(file: &Path, need: &Need<'_, '_>) -> String {
+/// `of_body`: the request is denied for its body.
+fn reason(file: &Path, need: &Need<'_, '_>, of_body: bool) -> String {
     let Need { attributes, allowed_by, nearest } = need;
     let verb = attributes.verb();
     match (allowed_by.as_slice(), nearest) {
@@ -116,7 +119,8 @@ fn reason(file: &Path, need: &Need<'_, '_>) -> String {
         }
         (rules, _) => {
             let rules = rules.iter().map(|at| place(file, at)).collect::<String>();
-            format!("{verb}: allowed by\n{rules}")
+            let word = if of_body { "for other bodies allowed by" } else { "allowed by" };
+            format!("{verb}: {word}\n{rules}")
         }
     }
 }

@@ -33,6 +33,9 @@ enum Step<'p> {
     Root,
 }
 
+/// Nobody mends more at once, and each goes into the gateway's log.
+const MOST_PROBLEMS: usize = 100;
+
 /// Collects problems, so that a reader sees all of them at once.
 #[derive(Debug)]
 pub(super) struct Problems<'n> {
@@ -113,6 +116,9 @@ impl<'n> Problems<'n> {
     }
 
     pub(super) fn add_marked(&self, mark: Mark, at: &At<'_>, message: impl fmt::Display) {
+        if self.found.borrow().len() >= MOST_PROBLEMS {
+            return;
+        }
         let Mark { line, column } = mark;
         let (field, message) = (at.to_string(), message.to_string());
         self.found.borrow_mut().push(Problem { line, column, field, message });
