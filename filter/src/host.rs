@@ -78,8 +78,28 @@ pub(crate) fn drop_request_trailers() -> Result<(), Status> {
     hostcalls::set_map_bytes(MapType::HttpRequestTrailers, Vec::new())
 }
 
-pub(crate) fn response_status() -> Option<Vec<u8>> {
-    hostcalls::get_map_value_bytes(MapType::HttpResponseHeaders, ":status").ok()?
+pub(crate) fn response_headers() -> Result<Vec<Header>, Status> {
+    hostcalls::get_map_bytes(MapType::HttpResponseHeaders)
+}
+
+pub(crate) fn replace_response_headers(headers: &[Header]) -> Result<(), Status> {
+    let headers = headers.iter().map(|(name, value)| (&**name, &**value)).collect();
+    hostcalls::set_map_bytes(MapType::HttpResponseHeaders, headers)
+}
+
+/// Where a response comes from: `via_upstream`, or why Envoy made it.
+pub(crate) fn response_details() -> Vec<u8> {
+    let details = hostcalls::get_property(vec!["response", "code_details"]);
+    details.ok().flatten().unwrap_or_default()
+}
+
+/// The part of the body that is on its way now.
+pub(crate) fn response_body(size: usize) -> Result<Vec<u8>, Status> {
+    Ok(hostcalls::get_buffer(BufferType::HttpResponseBody, 0, size)?.unwrap_or_default())
+}
+
+pub(crate) fn replace_response_body(size: usize, body: &[u8]) -> Result<(), Status> {
+    hostcalls::set_buffer(BufferType::HttpResponseBody, 0, size, body)
 }
 
 pub(crate) fn resume_request() -> Result<(), Status> {

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use keyhole_core::response::{self, Converter};
 use keyhole_core::{
     Arrival, Body, Header, Original, Policy, Refusal, Refused, Sent, Step, Subject, Verdict,
 };
@@ -21,6 +22,7 @@ pub(crate) struct Http {
     sent: Option<Sent>,
     headers: Vec<Header>,
     body: Kept,
+    converter: Option<Box<Converter>>,
 }
 
 /// What becomes of a stream.
@@ -31,7 +33,14 @@ pub(crate) enum Outcome {
 
 impl Http {
     pub(crate) fn new(stream: u32, policy: Option<Rc<Policy>>) -> Self {
-        Self { stream, policy, sent: None, headers: Vec::new(), body: Kept::default() }
+        Self {
+            stream,
+            policy,
+            sent: None,
+            headers: Vec::new(),
+            body: Kept::default(),
+            converter: None,
+        }
     }
 
     fn judge(&mut self, body: Body) -> Result<Action, Status> {
@@ -89,19 +98,46 @@ impl Http {
         }
     }
 
-    /// The apiserver did not accept the token.
-    fn unauthorized(&mut self) -> Result<Action, Status> {
+    fn judge_response(&mut self, end: bool) -> Result<Action, Status> {
         let resumed = || worker::with(|worker| worker.take_sent(self.stream));
         // Without it, the reply is the filter's own.
-        let sent = self.sent.take().or_else(resumed);
-        let (Some(sent), Some(policy)) = (sent, &self.policy) else {
+        let Some(sent) = self.sent.take().or_else(resumed) else {
             return Ok(Action::Continue);
         };
+        let headers = host::response_headers()?;
+        let step = response::judge(&sent, &headers, end);
+        if !matches!(step, response::Step::Unauthorized) {
+            self.headers = Vec::new();
+            self.body = Kept::default();
+        }
+        match step {
+            response::Step::Answer(reply) => host::send_reply(&reply).map(|()| Action::Pause),
+            response::Step::AskDetails => {
+                match response::outcome(&sent, &headers, &host::response_details()) {
+                    Some(refused) => refuse(&refused).map(|()| Action::Pause),
+                    None => Ok(Action::Continue),
+                }
+            }
+            response::Step::Convert(headers, converter) => {
+                self.converter = Some(converter);
+                host::replace_response_headers(&headers).map(|()| Action::Continue)
+            }
+            response::Step::Pass => Ok(Action::Continue),
+            response::Step::Rewrite(headers) => {
+                host::replace_response_headers(&headers).map(|()| Action::Continue)
+            }
+            response::Step::Unauthorized => self.unauthorized(&sent),
+        }
+    }
+
+    /// The apiserver did not accept the token.
+    fn unauthorized(&mut self, sent: &Sent) -> Result<Action, Status> {
+        let Some(policy) = &self.policy else { return Ok(Action::Continue) };
         let headers = std::mem::take(&mut self.headers);
         let original = self.body.take().map(|body| Original { headers, body });
         let now = host::now();
         let verdict = worker::with(|worker| {
-            worker.unauthorized(policy, self.stream, &sent, original, now)
+            worker.unauthorized(policy, self.stream, sent, original, now)
         });
         host::tick_every(SOON)?;
         verdict.map_or(Ok(()), |verdict| carry_out(&verdict).map(drop))?;
@@ -179,15 +215,17 @@ impl HttpContext for Http {
             .unwrap_or_else(deny)
     }
 
-    fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
-        match host::response_status().as_deref() {
-            Some(b"401") => self.unauthorized().unwrap_or_else(deny),
-            _ => {
-                self.headers = Vec::new();
-                self.body = Kept::default();
-                Action::Continue
-            }
-        }
+    fn on_http_response_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
+        self.judge_response(end_of_stream).unwrap_or_else(deny)
+    }
+
+    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        let Some(converter) = &mut self.converter else { return Action::Continue };
+        let converted = host::response_body(size).and_then(|part| {
+            host::replace_response_body(size, &converter.convert(&part, end_of_stream))
+        });
+        // Half a document is no document: the client sees that the stream is broken.
+        converted.map_or(Action::Pause, |()| Action::Continue)
     }
 }
 

@@ -15,11 +15,13 @@ use crate::policy::{Client, KeyRefused, NoRule, Policy};
 use crate::refusal::{Asked, Denial, Refusal, Refused};
 use crate::reply::Reply;
 use crate::request::attributes::Attributes;
+use crate::request::defaults;
 use crate::request::head::{Body, Head, Header};
 use crate::request::media::{self, Unsupported};
 use crate::request::streaming::Streaming;
 use crate::request::verb::Verb;
 use crate::request::{Method, Request};
+use crate::response::converter::PodLog;
 use crate::time::{Steady, UnixTime};
 use crate::token::Token;
 use crate::token::tokens::Tokens;
@@ -81,6 +83,8 @@ pub struct Sent {
     pub(crate) subject: Subject,
     pub(crate) account: Arc<Account>,
     pub(crate) flight: Flight,
+    /// Whose log was asked for, if one was.
+    pub(crate) log: Option<Box<PodLog>>,
 }
 
 /// A permitted request that waits for a token. It can be resumed once.
@@ -90,6 +94,7 @@ pub(crate) struct Pending<'a> {
     subject: Subject,
     headers: Headers<'a>,
     reported: Option<Box<Refused>>,
+    log: Option<Box<PodLog>>,
 }
 
 /// What a permitted request is forwarded as.
@@ -140,7 +145,8 @@ pub(crate) fn authorize<'a>(
     {
         return Err(Denial::new(client.name(), &request.attributes).because(&streaming));
     }
-    let target = request.target()?;
+    let mut target = request.target()?;
+    defaults::add(request, &mut target);
     let (mut reported, mut conditions) = (None, Vec::new());
     let mut authorize = |attributes: &Attributes<'_>| {
         let denial = || Denial::new(client.name(), attributes);
@@ -235,7 +241,8 @@ impl<'p, 'a> Caller<'p, 'a> {
             (None, _) => None,
         };
         let account = Arc::clone(client.account());
-        Ok((Pending { account, subject, headers, reported }, watched))
+        let log = PodLog::of(&request.attributes).map(Box::new);
+        Ok((Pending { account, subject, headers, reported, log }, watched))
     }
 
     pub(crate) fn refuse(self, refusal: Refusal) -> Refused {
@@ -248,9 +255,9 @@ impl<'p, 'a> Caller<'p, 'a> {
 
 impl<'a> Forward<'a> {
     fn new(pending: Pending<'a>, token: &Token, flight: Flight) -> Self {
-        let Pending { account, subject, mut headers, reported } = pending;
+        let Pending { account, subject, mut headers, reported, log } = pending;
         headers.push(("authorization", Cow::Owned(token.bearer().into_bytes())));
-        Self { headers, sent: Sent { subject, account, flight }, reported }
+        Self { headers, sent: Sent { subject, account, flight, log }, reported }
     }
 
     pub fn headers(&self) -> Vec<(&str, &[u8])> {
@@ -288,8 +295,8 @@ impl<'a> Pending<'a> {
     pub(crate) fn into_owned(self) -> Pending<'static> {
         let owned = |(name, value): (_, Cow<'_, [u8]>)| (name, Cow::Owned(value.into_owned()));
         let headers = self.headers.into_iter().map(owned).collect();
-        let Self { account, subject, reported, .. } = self;
-        Pending { account, subject, headers, reported }
+        let Self { account, subject, reported, log, .. } = self;
+        Pending { account, subject, headers, reported, log }
     }
 
     /// Ends the wait with the account's token, or with the reason why there is

@@ -39,6 +39,7 @@ mod refusal;
 mod reply;
 mod request;
 mod resend;
+pub mod response;
 mod time;
 mod token;
 mod upstream;

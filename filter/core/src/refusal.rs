@@ -60,10 +60,13 @@ pub enum Refusal {
     Host,
     #[error("{0}")]
     Key(#[from] KeyRefused),
-    #[error(
-        "the apiserver did not answer in time; whether it carried the request out is not known"
-    )]
+    #[error("the apiserver did not answer in time")]
     NoAnswer,
+    /// A change may have been carried out, or not.
+    #[error(
+        "{0}; whether the change was carried out is not known: look at the object before you send it again"
+    )]
+    OutcomeUnknown(String),
     #[error("not ready: {0}")]
     NotReady(String),
     #[error(transparent)]
@@ -219,6 +222,10 @@ impl Refusal {
                                one as the header x-api-key";
                 Status::new(401, "Unauthorized", message.to_owned()).reply()
             }
+            // SQL Server does not send it again on this code.
+            Self::OutcomeUnknown(_) => {
+                self.status(409, "OutcomeUnknown", "outcome unknown").reply()
+            }
             Self::NoAnswer => self.status(504, "Timeout", "timeout").reply(),
             Self::NotReady(_) | Self::TokenRejected(_) | Self::WaitedTooLong(_) => {
                 self.unavailable(1)
@@ -243,6 +250,7 @@ impl Refusal {
             Self::Key(_) => "unauthorized",
             Self::NoAnswer
             | Self::NotReady(_)
+            | Self::OutcomeUnknown(_)
             | Self::Token { .. }
             | Self::TokenRejected(_)
             | Self::TooManyWaiting(_)

@@ -29,6 +29,7 @@ pub(crate) struct Status {
     metadata: Metadata,
     status: &'static str,
     message: String,
+    #[serde(skip_serializing_if = "str::is_empty")]
     reason: &'static str,
     details: Details,
     code: u16,
@@ -65,6 +66,10 @@ impl Status {
             details: Details::default(),
             code,
         }
+    }
+
+    pub(crate) fn success(code: u16, message: String) -> Self {
+        Self { status: "Success", ..Self::new(code, "", message) }
     }
 
     pub(crate) fn details(self, details: Details) -> Self {

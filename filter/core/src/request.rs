@@ -2,6 +2,7 @@
 
 pub(crate) mod attributes;
 pub(crate) mod content;
+pub(crate) mod defaults;
 pub(crate) mod head;
 pub(crate) mod media;
 mod parameters;

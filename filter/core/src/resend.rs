@@ -14,6 +14,7 @@ use crate::refusal::{Refusal, Refused};
 use crate::reply::Reply;
 use crate::request::head::{Body, Header};
 use crate::request::verb::Verb;
+use crate::response::is_change;
 use crate::time::{Now, Steady};
 use crate::token::tokens::Tokens;
 use crate::token::waiting::Resumed;
@@ -129,6 +130,18 @@ pub(crate) fn refuse(sent: &Sent, refusal: Refusal) -> Verdict<'static> {
     Verdict::Refuse(Refused::new(sent.subject.clone(), refusal))
 }
 
+/// Nothing came in answer.
+pub(crate) fn lost(sent: &Sent) -> Verdict<'static> {
+    let cause = "the apiserver did not answer".to_owned();
+    refuse(
+        sent,
+        match is_change(sent) {
+            true => Refusal::OutcomeUnknown(cause),
+            false => Refusal::NoAnswer,
+        },
+    )
+}
+
 /// A 401 means nothing to a client but that its own key is wrong.
 pub(crate) fn rejected(sent: &Sent) -> Verdict<'static> {
     refuse(sent, Refusal::TokenRejected(Arc::clone(&sent.account)))
@@ -147,7 +160,7 @@ pub(crate) fn verdict(sent: &Sent, answer: &Answer) -> Verdict<'static> {
             Verdict::Answer(Reply::passed_on(code, headers.collect(), body.clone()))
         }
         // What only reads may be asked for again.
-        _ if matches!(sent.subject.verb, Some(Verb::Get | Verb::List)) => rejected(sent),
-        _ => refuse(sent, Refusal::NoAnswer),
+        _ if is_change(sent) => lost(sent),
+        _ => rejected(sent),
     }
 }

@@ -38,7 +38,7 @@ use crate::pod::cache::Cached;
 use crate::pod::quota::{self, Lease};
 use crate::pod::shared::Shared;
 use crate::policy::Policy;
-use crate::refusal::{Refusal, Refused};
+use crate::refusal::Refused;
 use crate::request::head::Header;
 use crate::resend::{self, Original, Unauthorized};
 use crate::time::{Now, Steady, UnixTime};
@@ -340,10 +340,12 @@ impl Worker {
         }
         // A call that was cancelled without a word.
         let lost = self.resent.extract_if(.., |(_, _, lost_at)| now.steady >= *lost_at);
-        effects.extend(lost.map(|(stream, sent, _)| Effect::Resume {
-            stream,
-            verdict: resend::refuse(&sent, Refusal::NoAnswer),
-        }));
+        effects.extend(
+            lost.map(|(stream, sent, _)| Effect::Resume {
+                stream,
+                verdict: resend::lost(&sent),
+            }),
+        );
         effects
     }
 }

@@ -11,6 +11,7 @@ use crate::config::load_policy;
 use crate::pod::shared::Unshared;
 use crate::policy::key::KeyDigest;
 use crate::request::head::Body;
+use crate::request::verb::Verb;
 use crate::token::tests::{at, created, minted};
 
 /// One worker with a policy, and what the apiserver answers to its calls.
@@ -141,6 +142,16 @@ fn gateway() -> Gateway {
     let mut gateway = Gateway::new(policy("tokenVerification: claimsOnly"), at(1000));
     gateway.token = minted("system:serviceaccount:d:reader", 1000, 1600);
     gateway
+}
+
+/// A request of this verb that has been sent.
+pub(crate) fn sent(verb: Verb) -> Sent {
+    let headers = list();
+    let mut gateway = gateway();
+    let Verdict::Forward(forward) = gateway.judge(&headers, Body::Empty) else { panic!() };
+    let mut sent = forward.sent().clone();
+    sent.subject.verb = Some(verb);
+    sent
 }
 
 pub(crate) fn list() -> Vec<Header> {
@@ -305,7 +316,7 @@ fn the_answer_to_the_second_attempt_is_passed_on_if_it_is_the_apiservers() {
         headers.push(("content-type".into(), b"application/json".to_vec()));
         Answer::Some { headers, body }
     };
-    let nothing = "504 the apiserver did not answer in time; whether it carried the request out is not known";
+    let nothing = "409 the apiserver did not answer; whether the change was carried out is not known: look at the object before you send it again";
     for (answer, expected) in [
         (json("201", b"{}"),              "201 {}"),
         (json("404", b"{}"),              "404 {}"),
@@ -332,7 +343,7 @@ fn a_second_attempt_that_is_cancelled_without_a_word_is_answered() {
     gateway.now = at(1076);
     gateway.tick();
     let (stream, verdict) = gateway.verdicts.pop().unwrap();
-    assert_eq!((stream, told(&verdict).starts_with("504")), (7, true));
+    assert_eq!((stream, told(&verdict).starts_with("409")), (7, true));
 }
 
 #[test]

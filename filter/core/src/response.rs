@@ -1,0 +1,164 @@
+//! What becomes of a response on its way to the client: SQL Server takes exactly one
+//! JSON document, and throws on anything else (Msg 11558) without telling the code.
+//!
+//! What is JSON already passes as it is. The rest is turned into it chunk by chunk, and
+//! a change whose outcome is not known is told as such.
+
+pub(crate) mod converter;
+mod headers;
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+pub use self::converter::Converter;
+use self::converter::Wrapping;
+use crate::admit::Sent;
+use crate::refusal::{Refusal, Refused};
+use crate::reply::{Reply, Status};
+use crate::request::head::Header;
+use crate::request::media;
+use crate::request::verb::{Verb, VerbSet};
+
+/// What the host is to do when the head of a response has come.
+#[derive(Debug)]
+pub enum Step {
+    /// Send this instead.
+    Answer(Reply),
+    /// Ask [`outcome`] with Envoy's `response.code_details`.
+    AskDetails,
+    /// Replace the header list, and the body by what the converter makes of it.
+    Convert(Vec<Header>, Box<Converter>),
+    Pass,
+    /// Replace the header list.
+    Rewrite(Vec<Header>),
+    /// The apiserver did not accept the token.
+    Unauthorized,
+}
+
+/// A response as far as it is looked at.
+struct Head<'a> {
+    status: u16,
+    content_type: &'a [u8],
+    encoded: bool,
+}
+
+const CHANGES: VerbSet = VerbSet::of(&[
+    Verb::Create,
+    Verb::Delete,
+    Verb::DeleteCollection,
+    Verb::Patch,
+    Verb::Post,
+    Verb::Put,
+    Verb::Update,
+]);
+
+/// Envoy's words for a request that it has not sent, or of which the apiserver has said
+/// that it has not looked at it (RFC 9113, 8.7).
+const NOT_SENT: [&str; 9] = [
+    "cluster_not_found",
+    "connection_timeout",
+    "local_connection_failure",
+    "no_healthy_upstream",
+    "overflow",
+    "remote_connection_failure",
+    "remote_refused_stream_reset",
+    "request_payload_too_large",
+    "route_not_found",
+];
+
+/// Looks at the head of the response to what was `sent`. `end`: it has no body.
+pub fn judge(sent: &Sent, headers: &[Header], end: bool) -> Step {
+    let head = Head::of(headers);
+    if head.status == 401 {
+        return Step::Unauthorized;
+    }
+    // SQL Server sends a request again on these (@retry_count).
+    if matches!(head.status, 500 | 502 | 503 | 504) && is_change(sent) {
+        return Step::AskDetails;
+    }
+    let is_json = head.is_json();
+    match (is_json, end) {
+        (_, true) if head.status == 204 => rewrite(headers),
+        (_, true) => Step::Answer(empty(head.status)),
+        (true, false) => rewrite(headers),
+        (false, false) => {
+            let wrapping = head.wrapping(sent);
+            Step::Convert(headers::of_json(headers), Box::new(Converter::new(wrapping)))
+        }
+    }
+}
+
+/// What a client is told of a change that the gateway, or the apiserver, failed at;
+/// nothing if it was surely not carried out, so that it may be sent again.
+pub fn outcome(sent: &Sent, headers: &[Header], details: &[u8]) -> Option<Refused> {
+    let details = String::from_utf8_lossy(details);
+    if NOT_SENT.iter().any(|word| details.contains(word)) {
+        return None;
+    }
+    let status = Head::of(headers).status;
+    let cause = match &*details {
+        "via_upstream" => format!("the apiserver answered {status}"),
+        details => format!("its answer was lost: {details}"),
+    };
+    Some(Refused::new(sent.subject.clone(), Refusal::OutcomeUnknown(cause)))
+}
+
+pub(crate) fn is_change(sent: &Sent) -> bool {
+    sent.subject.verb.is_some_and(|verb| CHANGES.contains(verb))
+}
+
+fn rewrite(headers: &[Header]) -> Step {
+    headers::mended(headers).map_or(Step::Pass, Step::Rewrite)
+}
+
+/// An empty body would be no JSON.
+fn empty(status: u16) -> Reply {
+    let message = String::from("the apiserver sent nothing but this code");
+    match status {
+        400.. => Status::new(status, converter::reason(status), message).reply(),
+        _ => Status::success(status, message).reply(),
+    }
+}
+
+// === impl Head ===
+
+impl<'a> Head<'a> {
+    fn of(headers: &'a [Header]) -> Self {
+        let mut head = Self { status: 0, content_type: b"", encoded: false };
+        for (name, value) in headers {
+            match name.as_str() {
+                ":status" => {
+                    let status = str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+                    head.status = status.unwrap_or(0);
+                }
+                "content-type" => head.content_type = value,
+                "content-encoding" => head.encoded = true,
+                _ => {}
+            }
+        }
+        head
+    }
+
+    fn is_json(&self) -> bool {
+        let essence = media::essence(self.content_type);
+        essence.eq_ignore_ascii_case(media::JSON.as_bytes()) && !self.encoded
+    }
+
+    fn wrapping(&self, sent: &Sent) -> Wrapping {
+        let essence = media::essence(self.content_type);
+        let is_text = essence.is_empty()
+            || essence.starts_with(b"text/")
+            || essence.eq_ignore_ascii_case(media::YAML.as_bytes());
+        match (&sent.log, is_text && !self.encoded, self.status) {
+            (_, true, 400..) => Wrapping::Error { status: self.status },
+            (Some(log), true, 200) => Wrapping::Log((**log).clone()),
+            (_, true, _) => Wrapping::Text,
+            (_, false, _) => Wrapping::Binary,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

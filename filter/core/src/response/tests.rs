@@ -1,0 +1,89 @@
+use super::*;
+use crate::worker::tests::sent;
+use alloc::string::ToString;
+use alloc::vec;
+
+fn headers(status: &str, content_type: &str) -> Vec<Header> {
+    let mut list =
+        vec![(":status".into(), status.into()), ("retry-after".into(), b"1".to_vec())];
+    if !content_type.is_empty() {
+        list.push(("content-type".into(), content_type.into()));
+    }
+    list
+}
+
+/// In a word; for an answer, with its code.
+fn told(step: &Step) -> String {
+    match step {
+        Step::Answer(reply) => format!("answer {}", reply.code),
+        Step::AskDetails => "ask".to_string(),
+        Step::Convert(headers, _) => {
+            let json = ("content-type".into(), b"application/json".to_vec());
+            assert!(headers.contains(&json), "{headers:?}");
+            assert!(headers.contains(&("retry-after".into(), b"1".to_vec())));
+            "convert".to_string()
+        }
+        Step::Pass => "pass".to_string(),
+        Step::Rewrite(_) => "rewrite".to_string(),
+        Step::Unauthorized => "unauthorized".to_string(),
+    }
+}
+
+#[test]
+#[rustfmt::skip]
+fn a_client_gets_one_json_document() {
+    const JSON: &str = "application/json";
+    for (verb, status, content_type, end, expected) in [
+        (Verb::Get,    "200", JSON,                                   false, "pass"),
+        (Verb::Get,    "200", "application/json;as=Table",            false, "pass"),
+        (Verb::Watch,  "200", "application/json;stream=watch",        false, "pass"),
+        (Verb::Get,    "404", JSON,                                   false, "pass"),
+        (Verb::Get,    "503", JSON,                                   false, "pass"),
+        (Verb::Create, "201", JSON,                                   false, "pass"),
+        (Verb::Create, "429", JSON,                                   false, "pass"),
+        (Verb::Delete, "204", "",                                     true,  "pass"),
+        (Verb::Get,    "401", JSON,                                   false, "unauthorized"),
+        // text, YAML, bytes
+        (Verb::Get,    "200", "text/plain; charset=utf-8",            false, "convert"),
+        (Verb::Get,    "404", "text/plain",                           false, "convert"),
+        (Verb::List,   "429", "text/plain",                           false, "convert"),
+        (Verb::Create, "429", "text/plain",                           false, "convert"),
+        (Verb::Get,    "200", "application/yaml",                     false, "convert"),
+        (Verb::Get,    "200", "application/vnd.kubernetes.protobuf",  false, "convert"),
+        (Verb::Get,    "200", "",                                     false, "convert"),
+        // nothing at all
+        (Verb::Get,    "200", "",                                     true,  "answer 200"),
+        (Verb::Get,    "503", "",                                     true,  "answer 503"),
+        (Verb::Get,    "404", JSON,                                   true,  "answer 404"),
+        // what SQL Server would send again
+        (Verb::Create, "503", JSON,                                   false, "ask"),
+        (Verb::Patch,  "500", "text/plain",                           false, "ask"),
+        (Verb::Delete, "504", "",                                     true,  "ask"),
+    ] {
+        let step = judge(&sent(verb), &headers(status, content_type), end);
+        assert_eq!(told(&step), expected, "{verb} {status} {content_type} {end}");
+    }
+}
+
+#[test]
+#[rustfmt::skip]
+fn a_change_that_may_have_been_carried_out_is_not_sent_again() {
+    for (details, expected) in [
+        ("via_upstream",                                                            Some("the apiserver answered 503")),
+        ("upstream_reset_before_response_started{connection_termination}",          Some("its answer was lost: upstream_reset_before_response_started{connection_termination}")),
+        ("upstream_response_timeout",                                               Some("its answer was lost: upstream_response_timeout")),
+        ("upstream_reset_before_response_started{remote_reset}",                    Some("its answer was lost: upstream_reset_before_response_started{remote_reset}")),
+        ("",                                                                        Some("its answer was lost: ")),
+        ("upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused}", None),
+        ("upstream_reset_before_response_started{overflow}",                        None),
+        ("upstream_reset_before_response_started{remote_refused_stream_reset}",     None),
+        ("no_healthy_upstream",                                                     None),
+    ] {
+        let refused = outcome(&sent(Verb::Create), &headers("503", ""), details.as_bytes());
+        let refusal = refused.map(|refused| refused.refusal);
+        assert_eq!(refusal.as_ref().map(|refusal| refusal.reply().code), expected.map(|_| 409));
+        if let (Some(refusal), Some(expected)) = (refusal, expected) {
+            assert!(refusal.to_string().starts_with(expected), "{refusal}");
+        }
+    }
+}
