@@ -40,6 +40,14 @@ pub enum Fault {
         code: u16,
         retry_after: Option<u32>,
     },
+    /// Says just this; without parts, nothing but the head.
+    Reply {
+        code: u16,
+        headers: Vec<(&'static str, String)>,
+        parts: Vec<Vec<u8>>,
+    },
+    /// Forwards, and drops the answer.
+    Lost,
     /// Random bytes, as if they were what was asked for.
     Garbage,
     /// 8 MiB of it.

@@ -54,6 +54,14 @@ async fn serve(
             unless_given_up(respond, sleep(time)).await?;
             return forward(front, kind, request, respond, apiserver).await;
         }
+        Some(Fault::Reply { code, headers, parts }) => {
+            return reply(respond, code, &headers, parts).await;
+        }
+        Some(Fault::Lost) => {
+            front.plan.forwarded(request.method());
+            whole(front, request, apiserver).await?;
+            anyhow::bail!("the answer is lost")
+        }
         Some(Fault::Silence) => return unless_given_up(respond, pending()).await,
         Some(Fault::Reset | Fault::HangUp) => {
             let answer = Answer::token("an answer that never ends");
@@ -79,6 +87,28 @@ async fn serve(
     };
     let mut stream = respond.send_response(answer.head()?, false)?;
     send(&mut stream, answer.body).await?;
+    stream.send_data(Bytes::new(), true)?;
+    Ok(())
+}
+
+async fn reply(
+    respond: &mut SendResponse<Bytes>,
+    code: u16,
+    headers: &[(&'static str, String)],
+    parts: Vec<Vec<u8>>,
+) -> Result<()> {
+    let mut head = Response::builder().status(code);
+    for (name, value) in headers {
+        head = head.header(*name, value);
+    }
+    let mut stream = respond.send_response(head.body(())?, parts.is_empty())?;
+    if parts.is_empty() {
+        return Ok(());
+    }
+    for part in parts {
+        send(&mut stream, part.into()).await?;
+        sleep(Duration::from_millis(5)).await;
+    }
     stream.send_data(Bytes::new(), true)?;
     Ok(())
 }
