@@ -73,6 +73,11 @@ pub(crate) fn whole_request_body() -> Result<Vec<u8>, Status> {
     Ok(body.unwrap_or_default())
 }
 
+/// In place of a body that has been held.
+pub(crate) fn replace_request_body(body: &[u8]) -> Result<(), Status> {
+    hostcalls::set_buffer(BufferType::HttpRequestBody, 0, usize::MAX, body)
+}
+
 /// Leaves no trailers to forward.
 pub(crate) fn drop_request_trailers() -> Result<(), Status> {
     hostcalls::set_map_bytes(MapType::HttpRequestTrailers, Vec::new())

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use keyhole_core::response::{self, Converter};
 use keyhole_core::{
-    Arrival, Body, Header, Original, Policy, Refusal, Refused, Sent, Step, Subject, Verdict,
+    Arrival, Body, Header, Judged, Original, Policy, Refusal, Refused, Sent, Step, Subject,
+    Verdict,
 };
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, Status};
@@ -69,6 +70,18 @@ impl Http {
         })
     }
 
+    fn send_whole(&mut self, body: Vec<u8>) -> Result<Action, Status> {
+        let Some(policy) = &self.policy else { return Err(Status::InternalFailure) };
+        self.sent = None;
+        let original = Original { headers: std::mem::take(&mut self.headers), body };
+        let now = host::now();
+        let verdict =
+            worker::with(|worker| worker.send_whole(policy, self.stream, original, now));
+        host::tick_every(SOON)?;
+        verdict.map_or(Ok(()), |verdict| carry_out(&verdict).map(drop))?;
+        Ok(Action::Pause)
+    }
+
     fn source(&self) -> Option<Vec<u8>> {
         let policy = self.policy.as_ref()?;
         policy.asks_for_source().then(host::source).flatten()
@@ -89,8 +102,15 @@ impl Http {
     fn judge_body(&mut self) -> Result<Action, Status> {
         let body = host::whole_request_body()?;
         match worker::with(|worker| worker.whole_body(self.stream, &body)) {
-            Ok(reported) => {
+            Ok(Judged { reported, content_type, body: other }) => {
                 reported.as_ref().map_or(Ok(()), report)?;
+                // What the head said cannot be changed any more.
+                if content_type.is_some() {
+                    return self.send_whole(body);
+                }
+                if let Some(other) = other {
+                    host::replace_request_body(&other)?;
+                }
                 self.body = Kept::whole(body);
                 Ok(Action::Continue)
             }

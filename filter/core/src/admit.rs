@@ -9,15 +9,16 @@ use crate::body::Watched;
 use crate::inspection::Inspection;
 use crate::pod::lifecycle::{Flight, Held};
 use crate::policy::account::Account;
-use crate::policy::constraints::{Form, Target};
+use crate::policy::constraints::Target;
 use crate::policy::grant::{Conditions, Grant};
 use crate::policy::{Client, KeyRefused, NoRule, Policy};
 use crate::refusal::{Asked, Denial, Refusal, Refused};
 use crate::reply::Reply;
 use crate::request::attributes::Attributes;
+use crate::request::carried::Carried;
 use crate::request::defaults;
 use crate::request::head::{Body, Head, Header};
-use crate::request::media::{self, Unsupported};
+use crate::request::media;
 use crate::request::streaming::Streaming;
 use crate::request::verb::Verb;
 use crate::request::{Method, Request};
@@ -101,7 +102,7 @@ pub(crate) struct Pending<'a> {
 #[derive(Debug)]
 pub(crate) struct Permitted<'a> {
     headers: Headers<'a>,
-    content_type: Option<&'static str>,
+    carried: Option<Carried>,
     /// What it would have been refused with.
     reported: Option<Refusal>,
     /// What its body has to keep, all of them, each with the denial otherwise.
@@ -162,32 +163,32 @@ pub(crate) fn authorize<'a>(
     if (request.method, head.body) == (Method::Get, Body::Follows) {
         return Err(Refusal::BodyOnGet);
     }
-    let content_type = media::content_type(request.method, head)?;
-    if content_type == Some(media::APPLY) {
+    let carried = media::content_type(request.method, head)?;
+    if carried.is_some_and(|carried| carried.content_type() == media::APPLY) {
+        defaults::name_manager(request, client.name(), &mut target);
         // The apiserver asks for this, too, but of the account.
         authorize(&request.attributes.with_verb(Verb::Create))?;
     }
-    let headers = upstream::headers(head, request.method, target, content_type, client.name());
-    Ok(Permitted { headers, content_type, reported, conditions })
+    let headers = upstream::headers(head, request.method, target, carried, client.name());
+    Ok(Permitted { headers, carried, reported, conditions })
 }
 
 // === impl Permitted ===
 
 impl Permitted<'_> {
-    /// What its body has to be held against, if rules ask something of it.
+    /// What its body has to be held against, if there is something.
     pub(crate) fn inspection(
         &self,
         request: &Request<'_>,
     ) -> Result<Option<Inspection>, Refusal> {
+        let needed = self.asks_for_body() || self.carried.is_some_and(Carried::needs_body);
         let Attributes::Resource(attributes) = &request.attributes else { return Ok(None) };
-        if self.conditions.is_empty() {
+        if !needed {
             return Ok(None);
         }
-        let content_type = self.content_type.ok_or(Refusal::BodyMissing)?;
-        let form = Form::of(content_type).ok_or(Unsupported::Type)?;
+        let carried = self.carried.ok_or(Refusal::BodyMissing)?;
         let target = Target::of(attributes);
-        let conditions = self.conditions.clone();
-        Ok(Some(Inspection { target, form, content_type, conditions }))
+        Ok(Some(Inspection { target, carried, conditions: self.conditions.clone() }))
     }
 
     pub(crate) fn asks_for_body(&self) -> bool {
@@ -290,6 +291,13 @@ impl<'a> Pending<'a> {
 
     pub(crate) fn subject(&self) -> &Subject {
         &self.subject
+    }
+
+    pub(crate) fn set_content_type(&mut self, content_type: &'static str) {
+        let mut headers = self.headers.iter_mut();
+        if let Some((_, value)) = headers.find(|(name, _)| *name == "content-type") {
+            *value = Cow::Borrowed(content_type.as_bytes());
+        }
     }
 
     pub(crate) fn into_owned(self) -> Pending<'static> {

@@ -1,11 +1,13 @@
 //! A body on its way to the apiserver, where it is bounded or judged.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use crate::admit::Subject;
 use crate::inspection::{Inspection, MAX_JUDGED_BODY_BYTES};
 use crate::policy::limits::Exceeded;
 use crate::refusal::{Asked, Refusal, Refused};
+use crate::request::carried::Sendable;
 
 /// What is to be done with the body that has come so far.
 #[derive(Debug)]
@@ -17,6 +19,17 @@ pub enum Step {
     /// Let it go on.
     Pass,
     Refuse(Box<Refused>),
+}
+
+/// A body that may go on.
+#[derive(Debug, Default)]
+pub struct Judged {
+    /// What it would have been refused with.
+    pub reported: Option<Refused>,
+    /// If it is another one than the head has said.
+    pub content_type: Option<&'static str>,
+    /// What goes on in its place.
+    pub body: Option<Vec<u8>>,
 }
 
 /// A body that does not just pass.
@@ -67,26 +80,27 @@ impl Watched {
         }
     }
 
-    /// Judges the whole body: what is only reported, if there is something.
+    /// Judges the whole body.
     ///
     /// # Errors
     ///
     /// The body may not go on.
-    pub(crate) fn judge(self, body: &[u8]) -> Result<(Subject, Option<Refused>), Refused> {
+    pub(crate) fn judge(self, body: &[u8]) -> Result<(Subject, Judged), Refused> {
         match self {
-            Self::Bounded { subject, .. } => Ok((subject, None)),
+            Self::Bounded { subject, .. } => Ok((subject, Judged::default())),
             Self::Held { subject, inspection, asked, .. } => {
-                let told = |subject: &Subject, refusal| {
-                    let (subject, asked) = (subject.clone(), Some(asked.clone()));
-                    Refused { subject, refusal, asked }
+                let told = |refusal| Refused {
+                    subject: subject.clone(),
+                    refusal,
+                    asked: Some(asked.clone()),
                 };
-                match inspection.judge(body) {
-                    Ok(reported) => {
-                        let reported = reported.map(|refusal| told(&subject, refusal));
-                        Ok((subject, reported))
-                    }
-                    Err(refusal) => Err(told(&subject, refusal)),
-                }
+                let (reported, sendable) = inspection.judge(body).map_err(told)?;
+                let Sendable { content_type, body } = sendable;
+                let reported = reported.map(told);
+                let said = inspection.carried.content_type();
+                let content_type = Some(content_type).filter(|own| *own != said);
+                let judged = Judged { reported, content_type, body };
+                Ok((subject, judged))
             }
         }
     }

@@ -88,7 +88,7 @@ pub fn judge(
     let permitted = admit::authorize(policy, client, &head, &request)?;
     let of_body = match (attempt.body, permitted.asks_for_body()) {
         (Some(body), true) => match permitted.inspection(&request)? {
-            Some(inspection) => inspection.judge(body)?,
+            Some(inspection) => inspection.judge(body)?.0,
             None => None,
         },
         _ => None,

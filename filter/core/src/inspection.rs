@@ -1,12 +1,13 @@
-//! A body that has to be judged before it may go on: by what the rules that allow its
-//! request ask of it.
+//! A body that has to be looked at before it may go on: for what the rules that allow its
+//! request ask of it, or for what it has to be sent on as.
 
 use alloc::vec::Vec;
 
 use crate::policy::constraints::{Form, Target};
 use crate::policy::grant::{Conditions, Kept};
 use crate::refusal::{Denial, Refusal};
-use crate::request::content::Content;
+use crate::request::carried::{Carried, Sendable};
+use crate::request::content::{Content, Unreadable};
 
 /// Longer bodies are not judged. etcd takes no larger object (`--max-request-bytes`).
 pub(crate) const MAX_JUDGED_BODY_BYTES: u64 = 1536 * 1024;
@@ -15,8 +16,7 @@ pub(crate) const MAX_JUDGED_BODY_BYTES: u64 = 1536 * 1024;
 #[derive(Clone, Debug)]
 pub(crate) struct Inspection {
     pub(crate) target: Target,
-    pub(crate) form: Form,
-    pub(crate) content_type: &'static str,
+    pub(crate) carried: Carried,
     /// All of these, each with the denial otherwise.
     pub(crate) conditions: Vec<(Conditions, Denial)>,
 }
@@ -24,21 +24,26 @@ pub(crate) struct Inspection {
 // === impl Inspection ===
 
 impl Inspection {
-    /// What is only reported, if there is something.
+    /// What is only reported, if there is something; and what goes on.
     ///
     /// # Errors
     ///
     /// The body may not go on.
-    pub(crate) fn judge(&self, body: &[u8]) -> Result<Option<Refusal>, Refusal> {
-        let content = Content::read(self.content_type, body)?;
+    pub(crate) fn judge(&self, body: &[u8]) -> Result<(Option<Refusal>, Sendable), Refusal> {
+        let sendable = self.carried.send(body)?;
+        let body = sendable.body.as_deref().unwrap_or(body);
         let mut reported = None;
-        for (conditions, denial) in &self.conditions {
-            match conditions.judge(&self.target, self.form, &content) {
-                Kept::Yes => {}
-                Kept::Reported(violation) => reported = Some(denial.because(&violation)),
-                Kept::No(violation) => return Err(denial.because(&violation)),
+        if !self.conditions.is_empty() {
+            let form = Form::of(sendable.content_type).ok_or(Unreadable::Type)?;
+            let content = Content::read(sendable.content_type, body)?;
+            for (conditions, denial) in &self.conditions {
+                match conditions.judge(&self.target, form, &content) {
+                    Kept::Yes => {}
+                    Kept::Reported(violation) => reported = Some(denial.because(&violation)),
+                    Kept::No(violation) => return Err(denial.because(&violation)),
+                }
             }
         }
-        Ok(reported)
+        Ok((reported, sendable))
     }
 }

@@ -47,7 +47,7 @@ mod worker;
 
 pub use admit::{Arrival, Forward, Sent, Subject, Verdict};
 pub use answer::{Answer, MAX_ANSWER_BYTES};
-pub use body::Step;
+pub use body::{Judged, Step};
 pub use config::listing::{
     ListedClient, ListedKey, ListedRole, ListedRule, Listing, list_policy,
 };

@@ -137,13 +137,12 @@ impl Asked {
     pub(crate) fn new(request: &Request<'_>, head: &Head<'_>) -> Self {
         // What is not text has been refused, but for the type.
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let content_type =
-            head.content_type.filter(|_| head.body == Body::Follows).map(media::essence);
-        Self {
-            method: request.method.as_str(),
-            path: text(head.target),
-            content_type: content_type.map(text),
-        }
+        let given = head.content_type.filter(|_| head.body == Body::Follows);
+        let content_type = match media::content_type(request.method, head) {
+            Ok(carried) => carried.map(|carried| carried.content_type().to_owned()),
+            Err(_) => given.map(|given| text(media::essence(given))),
+        };
+        Self { method: request.method.as_str(), path: text(head.target), content_type }
     }
 }
 

@@ -1,6 +1,7 @@
 //! One request in Kubernetes terms, and the bytes that will go upstream.
 
 pub(crate) mod attributes;
+pub(crate) mod carried;
 pub(crate) mod content;
 pub(crate) mod defaults;
 pub(crate) mod head;

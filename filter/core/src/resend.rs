@@ -1,5 +1,6 @@
-//! A request that the apiserver answered 401: it did not accept the token. Nothing
-//! was executed, so the request may be sent once more, with another token.
+//! Requests that the gateway sends itself, whole, instead of letting them pass: what the
+//! apiserver answered 401, with another token, for nothing was executed; and what only its
+//! body told how to send.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -51,9 +52,9 @@ impl core::fmt::Debug for Original {
     }
 }
 
-/// A request that waits for another token. It can be resumed once.
+/// A request that waits for a token to be sent with. It can be resumed once.
 #[derive(Debug)]
-pub(crate) struct Unauthorized {
+pub(crate) struct Whole {
     pending: Pending<'static>,
     body: Vec<u8>,
 }
@@ -65,10 +66,10 @@ pub(crate) struct Ready {
     pub(crate) body: Vec<u8>,
 }
 
-// === impl Unauthorized ===
+// === impl Whole ===
 
-impl Unauthorized {
-    /// Judges the request again, as it is to be sent again. `None` if it cannot be:
+impl Whole {
+    /// Judges the request again, as it is to be sent. `None` if it cannot be:
     /// the answer to a watch has no end.
     pub(crate) fn new(policy: &Policy, original: Original, now: Now) -> Option<Self> {
         let Original { headers, body } = original;
@@ -76,10 +77,15 @@ impl Unauthorized {
         // Where it comes from was judged when it came.
         let caller = find_caller(policy, &headers, follows, now.wall).ok()?;
         let (pending, watched) = caller.judge(policy).ok()?;
-        if let Some(watched) = watched {
-            watched.judge(&body).ok()?;
-        }
-        let pending = pending.into_owned();
+        let mut pending = pending.into_owned();
+        let body = match watched {
+            None => body,
+            Some(watched) => {
+                let (_, judged) = watched.judge(&body).ok()?;
+                judged.content_type.into_iter().for_each(|own| pending.set_content_type(own));
+                judged.body.unwrap_or(body)
+            }
+        };
         let is_watch = pending.subject().verb == Some(Verb::Watch);
         (!is_watch).then_some(Self { pending, body })
     }

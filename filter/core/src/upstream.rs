@@ -6,6 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::request::Method;
+use crate::request::carried::Carried;
 use crate::request::head::{Body, Head};
 use crate::request::media;
 
@@ -18,7 +19,7 @@ pub(crate) const AUTHORITY: &str = "kubernetes.default.svc";
 /// A header list without a credential, on its way to the apiserver.
 pub(crate) type Headers<'a> = Vec<(&'static str, Cow<'a, [u8]>)>;
 
-/// Writes the list for a request of `client`: `method`, `target` and `content_type`
+/// Writes the list for a request of `client`: `method`, `target` and `carried`
 /// as they were judged, the rest as far as it is needed from `head`.
 ///
 /// `user-agent` starts with the client's name, so that the apiserver's audit log
@@ -28,7 +29,7 @@ pub(crate) fn headers<'a>(
     head: &Head<'a>,
     method: Method,
     target: String,
-    content_type: Option<&'static str>,
+    carried: Option<Carried>,
     client: &str,
 ) -> Headers<'a> {
     let mut headers = Headers::with_capacity(12);
@@ -38,10 +39,12 @@ pub(crate) fn headers<'a>(
     headers.push((":scheme", Cow::Borrowed(head.scheme)));
     headers.push(("accept", media::accept(head.accept)));
     headers.push(("user-agent", Cow::Owned(user_agent(client, head.user_agent).into_bytes())));
-    if let Some(content_type) = content_type {
-        headers.push(("content-type", Cow::Borrowed(content_type.as_bytes())));
+    if let Some(carried) = carried {
+        headers.push(("content-type", Cow::Borrowed(carried.content_type().as_bytes())));
     }
-    if let (Body::Follows, Some(length)) = (head.body, head.content_length) {
+    // A body that is written anew has another length.
+    let is_same = carried != Some(Carried::ToApply);
+    if let (Body::Follows, Some(length), true) = (head.body, head.content_length, is_same) {
         headers.push(("content-length", Cow::Borrowed(length)));
     }
     if let Some(id) = head.request_id {

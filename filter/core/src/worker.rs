@@ -30,17 +30,17 @@ use self::metrics::{Metrics, Sample};
 use self::probe::Probe;
 use self::skew::Skew;
 use self::sweep::Sweep;
-use crate::admit::{Arrival, Pending, Progress, Sent, Verdict, identify};
+use crate::admit::{Arrival, Pending, Progress, Sent, Subject, Verdict, identify};
 use crate::answer::Answer;
-use crate::body::{Step, Watched};
+use crate::body::{Judged, Step, Watched};
 use crate::config::{Loaded, Revision};
 use crate::pod::cache::Cached;
 use crate::pod::quota::{self, Lease};
 use crate::pod::shared::Shared;
 use crate::policy::Policy;
-use crate::refusal::Refused;
+use crate::refusal::{Refusal, Refused};
 use crate::request::head::Header;
-use crate::resend::{self, Original, Unauthorized};
+use crate::resend::{self, Original, Whole};
 use crate::time::{Now, Steady, UnixTime};
 use crate::token::keys::Keys;
 use crate::token::tokens::Tokens;
@@ -150,16 +150,16 @@ impl Worker {
         }
     }
 
-    /// Judges a body that was held: what is only reported, if there is something.
+    /// Judges a body that was held.
     ///
     /// # Errors
     ///
     /// The request may not go on.
-    pub fn whole_body(&mut self, stream: u32, body: &[u8]) -> Result<Option<Refused>, Refused> {
-        let Some(watched) = self.bodies.remove(&stream) else { return Ok(None) };
+    pub fn whole_body(&mut self, stream: u32, body: &[u8]) -> Result<Judged, Refused> {
+        let Some(watched) = self.bodies.remove(&stream) else { return Ok(Judged::default()) };
         let judged = watched.judge(body);
         self.metrics.body_judged(&judged);
-        judged.map(|(_, reported)| reported)
+        judged.map(|(_, judged)| judged)
     }
 
     /// A decision that is not made before the body has come is not counted yet.
@@ -191,11 +191,28 @@ impl Worker {
         self.metrics.rejected();
         let another = self.tokens.reject(&sent.account, sent.flight, now.steady);
         let original = original.filter(|_| another);
-        let unauthorized = original.and_then(|own| Unauthorized::new(policy, own, now));
-        let Some(unauthorized) = unauthorized else {
+        let whole = original.and_then(|own| Whole::new(policy, own, now));
+        let Some(whole) = whole else {
             return Some(resend::rejected(sent));
         };
-        let waiter = Waiter::Again(unauthorized);
+        let waiter = Waiter::Again(whole);
+        self.waiting.push(stream, waiter, policy.gateway.token_wait, now.steady).err()
+    }
+
+    /// The body has told how the request is to be sent, but its head is on its way. Without
+    /// a verdict it waits to be sent by the gateway itself.
+    pub fn send_whole(
+        &mut self,
+        policy: &Policy,
+        stream: u32,
+        original: Original,
+        now: Now,
+    ) -> Option<Verdict<'static>> {
+        let Some(whole) = Whole::new(policy, original, now) else {
+            let refused = Refused::new(Subject::default(), Refusal::Host);
+            return Some(Verdict::Refuse(refused));
+        };
+        let waiter = Waiter::Again(whole);
         self.waiting.push(stream, waiter, policy.gateway.token_wait, now.steady).err()
     }
 

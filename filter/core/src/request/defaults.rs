@@ -7,6 +7,9 @@ use super::query;
 use super::verb::Verb;
 use alloc::string::String;
 
+/// `FieldManagerMaxLength` in `apimachinery/pkg/apis/meta/v1/validation`.
+const MOST_OF_NAME: usize = 128;
+
 /// Adds to a target what the request does not say.
 ///
 /// - a list has at most 500 items; `metadata.continue` of the answer leads to the rest
@@ -22,6 +25,16 @@ pub(crate) fn add(request: &Request<'_>, target: &mut String) {
         if request.query.get(name).is_none() {
             query::append(target, name, value);
         }
+    }
+}
+
+/// Server-side apply has to name its manager: without a word from the client, it is the
+/// client.
+pub(crate) fn name_manager(request: &Request<'_>, client: &str, target: &mut String) {
+    if request.query.get("fieldManager").is_none() {
+        let name: String =
+            "keyhole:".chars().chain(client.chars()).take(MOST_OF_NAME).collect();
+        query::append(target, "fieldManager", &name);
     }
 }
 

@@ -4,6 +4,7 @@ use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
 use crate::request::Method;
+use crate::request::carried::Carried;
 use crate::request::head::{Body, Head};
 
 pub(crate) const JSON: &str = "application/json";
@@ -17,10 +18,20 @@ const PATCHES: [&str; 4] = [APPLY, JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH];
 pub enum Unsupported {
     #[error("the body has a `Content-Encoding`: send it uncompressed")]
     Encoded,
+    #[error("`x-keyhole-patch` is for PATCH: leave it out")]
+    NoPatch,
     #[error(
-        "the body of a PATCH has no patch type: send `Content-Type: application/merge-patch+json`, `application/strategic-merge-patch+json`, `application/json-patch+json` or `application/apply-patch+yaml`"
+        "the body of a PATCH has no patch type: send `Content-Type: application/json`, with `x-keyhole-patch: merge`, `json`, `strategic` or `apply`; or `application/merge-patch+json`, `application/strategic-merge-patch+json`, `application/json-patch+json` or `application/apply-patch+yaml`"
     )]
     Patch,
+    #[error(
+        "the type of a patch is given twice: leave `x-keyhole-patch` out, or send `Content-Type: application/json`"
+    )]
+    TwoPatches,
+    #[error(
+        "`x-keyhole-patch` is none of `merge`, `json`, `strategic`, `apply`: write one of them"
+    )]
+    UnknownPatch,
     #[error(
         "the body has a type that is not taken here: send `Content-Type: application/json` or `application/yaml`"
     )]
@@ -30,14 +41,19 @@ pub enum Unsupported {
 /// Server-side apply, which creates what is not there.
 pub(crate) const APPLY: &str = "application/apply-patch+yaml";
 
-/// The content type to send upstream, in its canonical spelling.
+/// What a body is sent on as.
 ///
-/// A request without a body has none, whatever it says: SQL Server sends
-/// `application/json; charset=utf-8` with every request.
+/// A request without one has no type, whatever it says: SQL Server sends
+/// `application/json; charset=utf-8` with every request. For a PATCH it cannot say more,
+/// so the header `x-keyhole-patch` does: `merge`, `json`, `strategic` or `apply`; without
+/// it, an object is a merge patch and a list a JSON patch.
 pub(crate) fn content_type(
     method: Method,
     head: &Head<'_>,
-) -> Result<Option<&'static str>, Unsupported> {
+) -> Result<Option<Carried>, Unsupported> {
+    if head.patch.is_some() && method != Method::Patch {
+        return Err(Unsupported::NoPatch);
+    }
     if head.body == Body::Empty {
         return Ok(None);
     }
@@ -46,15 +62,39 @@ pub(crate) fn content_type(
     }
     let given = head.content_type.map(essence);
     let is = |known: &str| given.is_some_and(|g| g.eq_ignore_ascii_case(known.as_bytes()));
+    let is_json = given.is_none() || is(JSON) || given.is_some_and(is_microsofts_json);
     if method == Method::Patch {
-        return PATCHES.into_iter().find(|patch| is(patch)).map(Some).ok_or(Unsupported::Patch);
+        let patch = PATCHES.into_iter().find(|patch| is(patch));
+        return match (patch, head.patch) {
+            (Some(patch), None) => Ok(Some(Carried::As(patch))),
+            (Some(_), Some(_)) => Err(Unsupported::TwoPatches),
+            (None, None) if is_json => Ok(Some(Carried::Patch)),
+            (None, Some(word)) if is_json => chosen(word).map(Some),
+            (None, _) => Err(Unsupported::Patch),
+        };
     }
     match given {
-        None => Ok(Some(JSON)),
-        Some(_) if is(JSON) => Ok(Some(JSON)),
-        Some(_) if is(YAML) => Ok(Some(YAML)),
-        Some(_) => Err(Unsupported::Type),
+        _ if is_json => Ok(Some(Carried::As(JSON))),
+        Some(_) if is(YAML) => Ok(Some(Carried::As(YAML))),
+        _ => Err(Unsupported::Type),
     }
+}
+
+fn chosen(word: &[u8]) -> Result<Carried, Unsupported> {
+    match word {
+        b"apply" => Ok(Carried::ToApply),
+        b"json" => Ok(Carried::As(JSON_PATCH)),
+        b"merge" => Ok(Carried::As(MERGE_PATCH)),
+        b"strategic" => Ok(Carried::As(STRATEGIC_PATCH)),
+        _ => Err(Unsupported::UnknownPatch),
+    }
+}
+
+/// Of the types that SQL Server takes, those that say JSON in other words.
+fn is_microsofts_json(essence: &[u8]) -> bool {
+    const START: &[u8] = b"application/vnd.microsoft.";
+    let lower = essence.to_ascii_lowercase();
+    lower.starts_with(START) && (lower.ends_with(b".json") || lower.ends_with(b"+json"))
 }
 
 /// What to accept: the JSON forms among what the client accepts (with their
@@ -86,10 +126,15 @@ mod tests {
     use crate::request::head::Header;
     use alloc::string::String;
 
-    fn sent(method: Method, given: Option<&str>) -> Result<Option<&'static str>, Unsupported> {
-        let headers: Vec<Header> = given
+    fn sent(
+        method: Method,
+        given: Option<&str>,
+        patch: Option<&str>,
+    ) -> Result<Option<Carried>, Unsupported> {
+        let pairs = [("content-type", given), ("x-keyhole-patch", patch)];
+        let headers: Vec<Header> = pairs
             .into_iter()
-            .map(|value| (String::from("content-type"), value.as_bytes().to_vec()))
+            .filter_map(|(name, value)| Some((name.into(), value?.as_bytes().to_vec())))
             .collect();
         content_type(method, &Head::parse(&headers, Body::Follows).unwrap())
     }
@@ -110,10 +155,31 @@ mod tests {
             (Method::Post,   Some("application/json,application/json"),         Err(Unsupported::Type)),
             (Method::Post,   Some(MERGE),                                       Err(Unsupported::Type)),
             (Method::Patch,  Some(MERGE),                                       Ok(MERGE)),
-            (Method::Patch,  Some("application/json"),                          Err(Unsupported::Patch)),
-            (Method::Patch,  None,                                              Err(Unsupported::Patch)),
+            (Method::Patch,  Some("text/plain"),                                Err(Unsupported::Patch)),
+            (Method::Post,   Some("application/vnd.microsoft.x+json"),          Ok(JSON)),
         ] {
-            assert_eq!(sent(method, given), expected.map(Some), "{method:?} {given:?}");
+            let expected = expected.map(|known| Some(Carried::As(known)));
+            assert_eq!(sent(method, given, None), expected, "{method:?} {given:?}");
+        }
+    }
+
+    #[test]
+    #[rustfmt::skip]
+    fn a_header_says_which_patch_it_is() {
+        for (method, given, patch, expected) in [
+            (Method::Patch, Some("application/json; charset=utf-8"), None,              Ok(Carried::Patch)),
+            (Method::Patch, None,                                    None,              Ok(Carried::Patch)),
+            (Method::Patch, Some("application/vnd.microsoft.patch.json"), None,         Ok(Carried::Patch)),
+            (Method::Patch, Some("application/json"),                Some("merge"),     Ok(Carried::As(MERGE_PATCH))),
+            (Method::Patch, Some("application/json"),                Some("json"),      Ok(Carried::As(JSON_PATCH))),
+            (Method::Patch, Some("application/json"),                Some("strategic"), Ok(Carried::As(STRATEGIC_PATCH))),
+            (Method::Patch, Some("application/json"),                Some("apply"),     Ok(Carried::ToApply)),
+            (Method::Patch, Some("application/json"),                Some("Apply"),     Err(Unsupported::UnknownPatch)),
+            (Method::Patch, Some(MERGE_PATCH),                       Some("merge"),     Err(Unsupported::TwoPatches)),
+            (Method::Patch, Some("text/plain"),                      Some("merge"),     Err(Unsupported::Patch)),
+            (Method::Post,  Some("application/json"),                Some("merge"),     Err(Unsupported::NoPatch)),
+        ] {
+            assert_eq!(sent(method, given, patch), expected.map(Some), "{given:?} {patch:?}");
         }
     }
 

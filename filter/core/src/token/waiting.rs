@@ -7,7 +7,7 @@ use core::time::Duration;
 use crate::admit::{Pending, Progress, Verdict};
 use crate::policy::account::Account;
 use crate::refusal::Refusal;
-use crate::resend::{Ready, Unauthorized};
+use crate::resend::{Ready, Whole};
 use crate::time::Steady;
 use crate::token::tokens::Tokens;
 
@@ -26,7 +26,7 @@ pub(crate) enum Waiter {
     /// It has not been sent yet.
     First(Pending<'static>),
     /// It was sent with a token that the apiserver did not accept.
-    Again(Unauthorized),
+    Again(Whole),
 }
 
 /// What is to be done with a request that waits no longer.

@@ -15,6 +15,7 @@ use core::time::Duration;
 use hashbrown::HashMap;
 
 use crate::admit::{Subject, Verdict};
+use crate::body::Judged;
 use crate::config::Revision;
 use crate::pod::failure::Failure;
 use crate::refusal::Refused;
@@ -67,10 +68,12 @@ impl Metrics {
         }
     }
 
-    pub(crate) fn body_judged(&mut self, judged: &Result<(Subject, Option<Refused>), Refused>) {
+    pub(crate) fn body_judged(&mut self, judged: &Result<(Subject, Judged), Refused>) {
         match judged {
-            Ok((subject, None)) => self.decision(subject, "allowed"),
-            Ok((subject, Some(_))) => self.decision(subject, "reported"),
+            Ok((subject, judged)) => {
+                let outcome = if judged.reported.is_some() { "reported" } else { "allowed" };
+                self.decision(subject, outcome);
+            }
             Err(refused) => self.decision(&refused.subject, refused.refusal.outcome()),
         }
     }

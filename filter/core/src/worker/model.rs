@@ -15,7 +15,6 @@ use crate::answer::tests::answer;
 use crate::config::load_policy;
 use crate::pod::shared::Unshared;
 use crate::policy::key::KeyDigest;
-use crate::refusal::Refusal;
 use crate::token::tests::{created, jwt};
 use crate::worker::tests::arrival;
 
