@@ -2,12 +2,12 @@
 
 use std::fs::OpenOptions;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Result, ensure};
 
-use crate::stack::{Stack, root, text};
+use crate::stack::{root, text};
 
 /// What `tests/envoy/clock.c` reads.
 #[derive(Debug)]
@@ -19,9 +19,9 @@ pub struct Clock {
 // === impl Clock ===
 
 impl Clock {
-    /// A clock that is right as yet.
-    pub fn new(stack: &Stack) -> Result<Self> {
-        let (offset, library) = (stack.state().join("clock"), stack.state().join("clock.so"));
+    /// A clock that is right as yet; its files lie in this folder.
+    pub fn new(state: &Path) -> Result<Self> {
+        let (offset, library) = (state.join("clock"), state.join("clock.so"));
         let output = Command::new("cc")
             .args(["-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o"])
             .arg(&library)
@@ -44,7 +44,7 @@ impl Clock {
     /// What a process must be started with.
     pub fn variables(&self) -> [(&str, &str); 2] {
         let [library, offset] = [&self.library, &self.offset]
-            .map(|path| path.to_str().expect("`up` takes no other folder"));
+            .map(|path| path.to_str().expect("the folder has a plain name"));
         [("LD_PRELOAD", library), ("KEYHOLE_CLOCK", offset)]
     }
 }

@@ -164,11 +164,14 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().expect("the root exists")
 }
 
+/// Where the programs of the cluster lie.
+pub(crate) fn kube() -> PathBuf {
+    env::var_os("KUBEBUILDER_ASSETS").map_or_else(|| root().join(".tools/kube"), PathBuf::from)
+}
+
 /// The kubectl that the stacks are made with.
 pub fn kubectl() -> Command {
-    let kube = env::var_os("KUBEBUILDER_ASSETS")
-        .map_or_else(|| root().join(".tools/kube"), PathBuf::from);
-    Command::new(kube.join("kubectl"))
+    Command::new(kube().join("kubectl"))
 }
 
 /// A new key of a client and its digest, from `keyhole key new`.

@@ -95,7 +95,7 @@ fn envoy_drained(world: &mut World, everybody: usize) {
 /// after it is right again, all is well.
 fn clock_jumps(world: &mut World, everybody: usize) {
     const TWO_HOURS: i64 = 7200;
-    let clock = Clock::new(&world.stack).unwrap();
+    let clock = Clock::new(world.stack.state()).unwrap();
     world.restart_envoy(&clock.variables());
     for (name, seconds) in [
         ("Envoy's clock: 2 h ahead, and back", TWO_HOURS),
