@@ -40,11 +40,13 @@ fn value(yaml: &str) -> Value {
 /// Every policy in this repository that is meant to be valid, by where it is.
 fn policies() -> Vec<(String, String)> {
     let mut policies = vec![("tests/cases/policies.toml".to_owned(), cases::policy().unwrap())];
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    let blocks =
-        readme.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
-    let blocks = blocks.filter(|block| block.starts_with("apiVersion: keyhole/v1"));
-    policies.extend(blocks.map(|block| ("README.md".to_owned(), block.to_owned())));
+    for page in ["README.md", "docs/policy.md", "docs/recipes.md"] {
+        let text = fs::read_to_string(root().join(page)).unwrap();
+        let blocks =
+            text.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+        let blocks = blocks.filter(|block| block.contains("apiVersion: keyhole/v1"));
+        policies.extend(blocks.map(|block| (page.to_owned(), block.to_owned())));
+    }
     let files = fs::read_dir(root().join("tests/cases/commands")).unwrap();
     let files = files.map(|entry| entry.unwrap().path());
     for file in files.chain([root().join("k8s/demo/policy.yaml")]) {
