@@ -19,6 +19,7 @@ use crate::policy::limits::Exceeded;
 use crate::policy::sources::WrongSource;
 use crate::reply::{Details, Reply, Status};
 use crate::request::attributes::Attributes;
+use crate::request::carried::Carried;
 use crate::request::content::Unreadable;
 use crate::request::head::{Body, Head, HeadError};
 use crate::request::media::{self, Unsupported};
@@ -40,7 +41,7 @@ pub struct Asked {
     pub method: &'static str,
     pub path: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub content_type: Option<String>,
+    pub content_type: Option<&'static str>,
 }
 
 /// `Display` is the sentence for the operator's log. It never contains a secret.
@@ -135,14 +136,18 @@ impl Refused {
 
 impl Asked {
     pub(crate) fn new(request: &Request<'_>, head: &Head<'_>) -> Self {
-        // What is not text has been refused, but for the type.
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let given = head.content_type.filter(|_| head.body == Body::Follows);
         let content_type = match media::content_type(request.method, head) {
-            Ok(carried) => carried.map(|carried| carried.content_type().to_owned()),
-            Err(_) => given.map(|given| text(media::essence(given))),
+            Ok(carried) => carried.map(Carried::content_type),
+            // It may be anything, a key among it.
+            Err(_) => given.map(|_| "unknown/unknown"),
         };
-        Self { method: request.method.as_str(), path: text(head.target), content_type }
+        Self {
+            method: request.method.as_str(),
+            // What is not text, or has a key in it, has been refused.
+            path: String::from_utf8_lossy(head.target).into_owned(),
+            content_type,
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::policy::key::looks_like_key;
 use crate::request::Method;
 use crate::request::carried::Carried;
 use crate::request::head::{Body, Head};
@@ -58,7 +59,8 @@ pub(crate) fn headers<'a>(
     headers
 }
 
-/// `keyhole/<client>`, then what the client calls itself, printable ASCII only.
+/// `keyhole/<client>`, then what the client calls itself, printable ASCII only; but no
+/// API key, for this is logged here and there.
 fn user_agent(client: &str, own: Option<&[u8]>) -> String {
     let own = own.unwrap_or_default();
     let length = own.len().min(MAX_USER_AGENT_BYTES).saturating_add(client.len());
@@ -66,9 +68,30 @@ fn user_agent(client: &str, own: Option<&[u8]>) -> String {
     agent.push_str("keyhole/");
     agent.push_str(client);
     if !own.is_empty() {
+        let named = agent.len();
         let printable = own.iter().filter(|byte| matches!(byte, b' '..=b'~'));
         agent.push(' ');
         agent.extend(printable.take(MAX_USER_AGENT_BYTES).map(|byte| char::from(*byte)));
+        if looks_like_key(&agent) {
+            agent.truncate(named);
+        }
     }
     agent
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_agent_has_the_client_and_no_key() {
+        for (own, expected) in [
+            ("", "keyhole/sql"),
+            ("SQL\u{1b}Server", "keyhole/sql SQLServer"),
+            ("keyhole_sql_0123", "keyhole/sql"),
+            ("a key\u{1b}hole_sql_0123", "keyhole/sql"),
+        ] {
+            assert_eq!(user_agent("sql", Some(own.as_bytes())), expected);
+        }
+    }
 }

@@ -36,11 +36,16 @@ pub fn format_key(client: &str, secret: &[u8; 32]) -> String {
 impl KeyInUrl {
     /// Checks a decoded part of a URL.
     pub(crate) fn check(part: &str) -> Result<(), Self> {
-        match part.contains(KEY_PREFIX) {
+        match looks_like_key(part) {
             true => Err(Self),
             false => Ok(()),
         }
     }
+}
+
+/// Whether there may be a key in it: it is not to be quoted, then.
+pub(crate) fn looks_like_key(text: &str) -> bool {
+    text.contains(KEY_PREFIX)
 }
 
 // === impl KeyDigest ===

@@ -360,6 +360,13 @@ fn a_long_or_unprintable_value_is_cut() {
 }
 
 #[test]
+fn a_key_is_not_quoted() {
+    let body = format!(r#"{{"metadata":{{"name":"a-keyhole_sql_{}"}}}}"#, "ab".repeat(32));
+    let sentence = judged("namePrefix: sql-", PODS, JSON, &body);
+    assert!(sentence.starts_with("metadata.name is `(an API key)`:"), "{sentence}");
+}
+
+#[test]
 fn a_kind_without_what_is_constrained_is_refused() {
     let request = Request::parse(b"POST", PODS.as_bytes()).unwrap();
     let Attributes::Resource(attributes) = &request.attributes else { panic!() };

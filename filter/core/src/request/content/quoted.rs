@@ -3,7 +3,10 @@
 use alloc::string::String;
 use core::fmt;
 
-/// At most 100 printable characters, for a sentence that ends up in a log line.
+use crate::policy::key::looks_like_key;
+
+/// At most 100 printable characters, and no API key, for a sentence that ends up in a log
+/// line.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Quoted(String);
 
@@ -11,6 +14,9 @@ const MOST_CHARS: usize = 100;
 
 impl Quoted {
     pub(crate) fn new(text: &str) -> Self {
+        if looks_like_key(text) {
+            return Self("(an API key)".into());
+        }
         let printable = |c| if matches!(c, ' '..='~') { c } else { '?' };
         let mut quoted: String = text.chars().take(MOST_CHARS).map(printable).collect();
         if text.chars().nth(MOST_CHARS).is_some() {
