@@ -214,7 +214,10 @@ impl Image {
     fn allows(&self, reference: &str) -> bool {
         match self {
             Self::Exactly(image) => reference == image,
-            Self::StartsWith(prefix) => reference.starts_with(prefix.as_str()),
+            // Before a `/`, what stands after a `:` is the port of another registry.
+            Self::StartsWith(prefix) => reference
+                .strip_prefix(prefix.as_str())
+                .is_some_and(|rest| prefix.ends_with('/') || !rest.contains('/')),
         }
     }
 

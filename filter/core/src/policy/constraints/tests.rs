@@ -54,6 +54,8 @@ fn every_image_of_a_pod_is_one_of_those_listed() {
         (PODS, JSON, r#"{"spec":{"containers":[{"image":"team\/a"}]}}"#,            ""),
         (PODS, JSON, r#"{"spec":{"containers":[{"image":"busybox:1.36"}]}}"#,       ""),
         (PODS, JSON, r#"{"spec":{"containers":[{"image":"ours:7"}]}}"#,             ""),
+        (PODS, JSON, r#"{"spec":{"containers":[{"image":"ours:7@sha256:ab"}]}}"#,   ""),
+        (PODS, JSON, r#"{"spec":{"containers":[{"image":"ours:5000/evil"}]}}"#,     "spec.containers[0].image is `ours:5000/evil`: "),
         (PODS, JSON, r#"{"spec":{"containers":[{"image":"pinned@sha256:ab"}]}}"#,   ""),
         (PODS, JSON, r#"{"spec":{}}"#,                                              ""),
         (PODS, JSON, r#"{"spec":{"containers":[{"image":"busybox:1.36.1"}]}}"#,     "spec.containers[0].image is `busybox:1.36.1`: "),
