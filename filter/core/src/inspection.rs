@@ -31,19 +31,32 @@ impl Inspection {
     /// The body may not go on.
     pub(crate) fn judge(&self, body: &[u8]) -> Result<(Option<Refusal>, Sendable), Refusal> {
         let sendable = self.carried.send(body)?;
+        if self.conditions.is_empty() {
+            return Ok((None, sendable));
+        }
         let body = sendable.body.as_deref().unwrap_or(body);
+        let form = Form::of(sendable.content_type).ok_or(Unreadable::Type)?;
+        let reported = match Content::read(sendable.content_type, body) {
+            Ok(content) => self.judge_content(form, &content)?,
+            Err(unreadable) if self.only_reports() => Some(unreadable.into()),
+            Err(unreadable) => return Err(unreadable.into()),
+        };
+        Ok((reported, sendable))
+    }
+
+    fn judge_content(&self, form: Form, content: &Content) -> Result<Option<Refusal>, Refusal> {
         let mut reported = None;
-        if !self.conditions.is_empty() {
-            let form = Form::of(sendable.content_type).ok_or(Unreadable::Type)?;
-            let content = Content::read(sendable.content_type, body)?;
-            for (conditions, denial) in &self.conditions {
-                match conditions.judge(&self.target, form, &content) {
-                    Kept::Yes => {}
-                    Kept::Reported(violation) => reported = Some(denial.because(&violation)),
-                    Kept::No(violation) => return Err(denial.because(&violation)),
-                }
+        for (conditions, denial) in &self.conditions {
+            match conditions.judge(&self.target, form, content) {
+                Kept::Yes => {}
+                Kept::Reported(violation) => reported = Some(denial.because(&violation)),
+                Kept::No(violation) => return Err(denial.because(&violation)),
             }
         }
-        Ok((reported, sendable))
+        Ok(reported)
+    }
+
+    fn only_reports(&self) -> bool {
+        self.conditions.iter().all(|(conditions, _)| conditions.only_report())
     }
 }

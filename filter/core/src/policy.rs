@@ -377,6 +377,7 @@ mod tests {
         const FREE: &str = r#"{namespaces: ["*"], apiGroups: [""], resources: [pods], verbs: [create]}"#;
         const B_REPORTED: &str = r#"{namespaces: [d], apiGroups: [""], resources: [pods], verbs: [create], constraints: {namePrefix: b-}, enforcement: report}"#;
         const FREE_REPORTED: &str = r#"{namespaces: [d], apiGroups: [""], resources: [pods], verbs: [create], enforcement: report}"#;
+        const TWICE: &str = r#"a-1","name":"a-1"#;
         for (rules, client, name, expected) in [
             (&[A][..],             "enforce", "a-1", "yes"),
             (&[A],                 "enforce", "b-1", "no"),
@@ -392,6 +393,11 @@ mod tests {
             (&[A, FREE_REPORTED],  "enforce", "c-1", "reported"),
             (&[A],                 "report",  "a-1", "yes"),
             (&[A],                 "report",  "c-1", "reported"),
+            // what cannot be read keeps nothing
+            (&[A],                 "enforce", TWICE, "no"),
+            (&[B_REPORTED],        "enforce", TWICE, "no"),
+            (&[A, FREE_REPORTED],  "enforce", TWICE, "reported"),
+            (&[A],                 "report",  TWICE, "reported"),
         ] {
             let policy = policy_of(&rules.join(", "), &format!("enforcement: {client}"));
             let body = format!(r#"{{"metadata":{{"name":"{name}"}}}}"#);

@@ -96,6 +96,11 @@ impl Grant {
 // === impl Conditions ===
 
 impl Conditions {
+    /// Whether no body is refused, whatever it says.
+    pub(crate) fn only_report(&self) -> bool {
+        self.otherwise == Enforcement::Report
+    }
+
     pub(crate) fn judge(&self, target: &Target, form: Form, content: &Content) -> Kept {
         let Self { enforced, reported, otherwise } = self;
         let mut violation = None;
