@@ -69,7 +69,7 @@ impl Lease {
 // === impl Used ===
 
 impl Used {
-    /// Changes nothing if the request is one too many.
+    /// Counts nothing if the request is one too many.
     fn take(&mut self, limits: &Limits, now: Steady, until: Steady) -> Result<(), Exceeded> {
         self.leases.retain(|lease| now < *lease);
         if let Some(most) = limits.in_flight {
@@ -79,6 +79,7 @@ impl Used {
             }
         }
         if let Some(rate) = limits.rate {
+            self.busy_until = self.busy_until.min(latest(rate, now));
             self.busy_until = next(rate, self.busy_until, now)?;
         }
         if limits.in_flight.is_some() {
@@ -88,14 +89,23 @@ impl Used {
     }
 }
 
+/// Until when a client can be busy; longer only by a limit that has been lowered since.
+fn latest(rate: Rate, now: Steady) -> u64 {
+    micros(now).saturating_add(rate.tolerance()).saturating_add(rate.interval())
+}
+
 /// Until when the client is busy with one request more.
 fn next(rate: Rate, busy_until: u64, now: Steady) -> Result<u64, Exceeded> {
-    let now = now.as_millis().saturating_mul(1000);
+    let now = micros(now);
     let ahead = busy_until.saturating_sub(now);
     match ahead.checked_sub(rate.tolerance()) {
         None | Some(0) => Ok(busy_until.max(now).saturating_add(rate.interval())),
         Some(micros) => Err(Exceeded::Rate { rate, wait: Duration::from_micros(micros) }),
     }
+}
+
+fn micros(now: Steady) -> u64 {
+    now.as_millis().saturating_mul(1000)
 }
 
 #[cfg(test)]
@@ -156,6 +166,15 @@ mod tests {
         assert!(take(now).is_err());
         // Whoever has left them behind.
         assert!(take(now.after(LEASE)).is_ok());
+    }
+
+    #[test]
+    fn a_limit_that_is_lowered_holds_from_then_on() {
+        let memory = Unshared::default();
+        assert_eq!(let_in(&limits(1, 100, 0), &memory, 5000), 100);
+        for (millis, expected) in [(5000, 0), (5999, 0), (6000, 1), (6000, 0), (7000, 1)] {
+            assert_eq!(let_in(&limits(1, 1, 0), &memory, millis), expected, "{millis}");
+        }
     }
 
     #[test]
