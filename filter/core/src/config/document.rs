@@ -57,6 +57,9 @@ pub(crate) struct Entry {
 struct Reader<'t> {
     parser: Parser<'t, StrInput<'t>>,
     last: Mark,
+    /// How many values there may be.
+    most: usize,
+    values: usize,
 }
 
 // === impl Mark ===
@@ -75,8 +78,13 @@ impl From<&Marker> for Mark {
 
 impl Node {
     pub(crate) fn parse(text: &str) -> Result<Self, Problem> {
-        let mut reader = Reader { parser: Parser::new_from_str(text), last: Mark::START };
-        reader.document()
+        Self::parse_up_to(usize::MAX, text)
+    }
+
+    /// Refuses a text that has more than so many values.
+    pub(crate) fn parse_up_to(most: usize, text: &str) -> Result<Self, Problem> {
+        let parser = Parser::new_from_str(text);
+        Reader { parser, last: Mark::START, most, values: 0 }.document()
     }
 
     /// A field, if this is a mapping that has it.
@@ -122,6 +130,10 @@ impl<'t> Reader<'t> {
     fn node(&mut self, event: Event<'t>, mark: Mark, depth: usize) -> Result<Node, Problem> {
         if depth > MAX_DEPTH {
             return Err(problem(mark, "nested more than 64 levels deep"));
+        }
+        self.values = self.values.saturating_add(1);
+        if self.values > self.most {
+            return Err(problem(mark, &format!("more than {} values", self.most)));
         }
         let value = match event {
             Event::Scalar(text, style, 0, None) => scalar(text, style),

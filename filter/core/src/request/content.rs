@@ -15,6 +15,10 @@ use alloc::vec::Vec;
 pub(crate) use self::quoted::Quoted;
 use crate::request::media;
 
+/// More values are not read: a VM never gives memory back, and each takes a hundred times
+/// what it takes in a body like `[[],[],[]]`.
+const MOST_VALUES: usize = 100_000;
+
 /// What a body says.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Content(Value);

@@ -5,37 +5,54 @@ use alloc::collections::btree_map::Entry;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::cell::Cell;
 use core::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use super::{Quoted, Unreadable, Value};
+use super::{MOST_VALUES, Quoted, Unreadable, Value};
 use crate::config::document::MAX_DEPTH;
 
 /// Reads a value that lies this deep.
-struct Level(usize);
+#[derive(Clone, Copy)]
+struct Level<'c> {
+    depth: usize,
+    /// How many more values there may be.
+    left: &'c Cell<usize>,
+}
 
 pub(super) fn read(text: &str) -> Result<Value, Unreadable> {
     let mut json = serde_json::Deserializer::from_str(text);
-    let value = Level(0).deserialize(&mut json);
+    let left = Cell::new(MOST_VALUES);
+    let value = Level { depth: 0, left: &left }.deserialize(&mut json);
     let whole = value.and_then(|value| json.end().map(|()| value));
     whole.map_err(|error| Unreadable::Json(error.to_string()))
 }
 
 // === impl Level ===
 
-impl<'de> DeserializeSeed<'de> for Level {
-    type Value = Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        match self.0 {
-            ..=MAX_DEPTH => deserializer.deserialize_any(self),
-            _ => Err(D::Error::custom(format!("nested more than {MAX_DEPTH} levels deep"))),
-        }
+impl Level<'_> {
+    fn below(self) -> Self {
+        Self { depth: self.depth.saturating_add(1), ..self }
     }
 }
 
-impl<'de> Visitor<'de> for Level {
+impl<'de> DeserializeSeed<'de> for Level<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        if self.depth > MAX_DEPTH {
+            return Err(D::Error::custom(format!("nested more than {MAX_DEPTH} levels deep")));
+        }
+        let Some(left) = self.left.get().checked_sub(1) else {
+            return Err(D::Error::custom(format!("more than {MOST_VALUES} values")));
+        };
+        self.left.set(left);
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Level<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -68,7 +85,7 @@ impl<'de> Visitor<'de> for Level {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
-        while let Some(item) = items.next_element_seed(Self(self.0.saturating_add(1)))? {
+        while let Some(item) = items.next_element_seed(self.below())? {
             list.push(item);
         }
         Ok(Value::List(list))
@@ -77,7 +94,7 @@ impl<'de> Visitor<'de> for Level {
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
         let mut mapping = BTreeMap::new();
         while let Some(key) = fields.next_key::<String>()? {
-            let value = fields.next_value_seed(Self(self.0.saturating_add(1)))?;
+            let value = fields.next_value_seed(self.below())?;
             match mapping.entry(key) {
                 Entry::Vacant(entry) => entry.insert(value),
                 Entry::Occupied(entry) => {

@@ -63,6 +63,16 @@ fn a_body_that_two_readers_could_take_for_two_things_is_refused() {
 }
 
 #[test]
+fn a_body_may_have_so_many_values() {
+    for content_type in [JSON, YAML] {
+        let list = |items: usize| format!("[{}[]]", "[],".repeat(items - 1));
+        assert!(read(content_type, &list(MOST_VALUES - 1)).is_ok());
+        let error = read(content_type, &list(MOST_VALUES)).unwrap_err();
+        assert!(error.contains(": more than 100000 values"), "{error}");
+    }
+}
+
+#[test]
 #[rustfmt::skip]
 fn a_scalar_is_what_every_reader_takes_it_for() {
     let text = |text: &str| Value::Text(text.into());

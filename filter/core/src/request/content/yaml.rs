@@ -10,7 +10,7 @@ use alloc::collections::btree_map::Entry;
 use alloc::format;
 use alloc::string::{String, ToString};
 
-use super::{Quoted, Unreadable, Value};
+use super::{MOST_VALUES, Quoted, Unreadable, Value};
 use crate::config::document::{self, Entry as Field, Mark, Node};
 
 /// Words that are no text to readers of YAML 1.1, in whatever case.
@@ -21,7 +21,7 @@ const WORDS: [&str; 17] = [
 
 pub(super) fn read(text: &str) -> Result<Value, Unreadable> {
     characters(text)?;
-    let node = Node::parse(text).map_err(|problem| {
+    let node = Node::parse_up_to(MOST_VALUES, text).map_err(|problem| {
         let text = problem.to_string();
         Unreadable::Yaml(Quoted::new(&text).to_string())
     })?;
