@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use keyhole_core::{Policy, Refusal, judge};
+use keyhole_core::{Explanation, Listing, Refusal, explain};
 
 use super::decisions::{Asked, Decisions};
 use super::{count, listing};
@@ -25,8 +25,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let decisions = Decisions::read(log)?;
     let mut changed = 0_usize;
     for (asked, times) in &decisions.asked {
-        let (before, after) =
-            (outcome(&old.loaded.policy, asked), outcome(&new.loaded.policy, asked));
+        let (before, after) = (outcome(&old, asked), outcome(&new, asked));
         if before != after {
             changed = changed.saturating_add(*times);
             let Asked { client, method, path, content_type, .. } = asked;
@@ -43,9 +42,13 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     Ok(if changed == 0 { Outcome::Done } else { Outcome::Changed })
 }
 
-fn outcome(policy: &Policy, asked: &Asked) -> String {
-    let Some(client) = policy.client(&asked.client) else { return "no client".to_owned() };
-    match judge(policy, client, &asked.attempt()) {
+/// The log does not have the bodies.
+fn outcome(listing: &Listing, asked: &Asked) -> String {
+    let Some(client) = listing.client(&asked.client) else { return "no client".to_owned() };
+    let attempt = asked.attempt();
+    let Explanation { judged, depends_on_body, .. } = explain(listing, client, &attempt);
+    match judged {
+        Ok(_) if depends_on_body => "allow by body".to_owned(),
         Ok(None) => "allow".to_owned(),
         Ok(Some(_)) => "report".to_owned(),
         Err(Refusal::Forbidden(_)) => "deny".to_owned(),
