@@ -1,8 +1,8 @@
 //! What a valid policy allows, but a reader should know of.
 
 use keyhole_core::{
-    Enforcement, ListedClient, ListedKey, ListedRule, Listing, Problem, RuleScope, RuleText,
-    UnixTime,
+    Client, Enforcement, ListedClient, ListedKey, ListedRule, Listing, Permissions, Problem,
+    RuleScope, RuleText, UnixTime, Verb, VerbSet,
 };
 
 /// Rights over these are, or lead to, rights over much else.
@@ -39,13 +39,16 @@ const DANGERS: &[Danger] = &[
     Danger { group: "apiregistration.k8s.io", resource: "apiservices", verbs: CHANGE, why: WEBHOOKS },
 ];
 
+/// The verbs whose body `constraints` are about.
+const JUDGED: VerbSet = VerbSet::of(&[Verb::Create, Verb::Patch, Verb::Update]);
+
 /// With a leap day.
 const YEAR: u64 = 366 * 24 * 3600;
 
 /// All warnings, by line.
 pub(super) fn warnings(listing: &Listing, now: UnixTime) -> Vec<Problem> {
     let keys = listing.clients.iter().flat_map(|client| &client.keys);
-    let clients = listing.clients.iter().filter_map(|client| of_client(client, listing));
+    let clients = listing.clients.iter().flat_map(|client| of_client(client, listing));
     let rules = listing.roles.iter().flat_map(|role| &role.rules);
     let mut warnings: Vec<Problem> = clients
         .chain(keys.filter_map(|key| of_key(key, now)))
@@ -55,15 +58,41 @@ pub(super) fn warnings(listing: &Listing, now: UnixTime) -> Vec<Problem> {
     warnings
 }
 
-fn of_client(listed: &ListedClient, listing: &Listing) -> Option<Problem> {
-    let client = listing.client(&listed.name)?;
-    if client.enforcement() == Enforcement::Enforce {
-        return None;
-    }
-    let message = "`report` lets this client do whatever its ServiceAccount may do: write the rules from what is logged (`keyhole policy suggest`), and remove it";
-    let field = format!("{}.enforcement", listed.field);
-    let ListedClient { line, column, .. } = *listed;
-    Some(Problem { line, column, field, message: message.to_owned() })
+fn of_client(listed: &ListedClient, listing: &Listing) -> Vec<Problem> {
+    let Some(client) = listing.client(&listed.name) else { return Vec::new() };
+    let warning = |(field, message): (&str, String)| Problem {
+        line: listed.line,
+        column: listed.column,
+        field: format!("{}.{field}", listed.field),
+        message,
+    };
+    let report = (client.enforcement() == Enforcement::Report).then(|| {
+        let message = "`report` lets this client do whatever its ServiceAccount may do: write the rules from what is logged (`keyhole policy suggest`), and remove it";
+        ("enforcement", message.to_owned())
+    });
+    let in_vain = in_vain(client, listing).into_iter().map(|rule| {
+        let message = format!(
+            "one of them allows without `constraints` what another one allows only so: {rule}"
+        );
+        ("roles", message)
+    });
+    report.into_iter().chain(in_vain).map(warning).collect()
+}
+
+/// What rules allow on constraints, though another rule of the client asks nothing.
+fn in_vain(client: &Client, listing: &Listing) -> Vec<RuleText> {
+    let on_terms = listing.loaded.policy.permissions_on_terms(client);
+    let Some(free) = on_terms.get("") else { return Vec::new() };
+    let constrained = on_terms.iter().filter(|(terms, _)| terms.starts_with("constraints: "));
+    let rules = constrained.flat_map(|(terms, permissions)| {
+        let both = permissions.iter().map(|(permission, verbs)| {
+            let free = free.verbs(permission);
+            (permission.clone(), verbs.intersection(JUDGED).intersection(free))
+        });
+        let both = both.filter(|(_, verbs)| *verbs != VerbSet::default());
+        both.collect::<Permissions>().rules(terms)
+    });
+    rules.collect()
 }
 
 fn of_key(key: &ListedKey, now: UnixTime) -> Option<Problem> {
