@@ -245,6 +245,7 @@ impl Worker {
         }
         effects.extend(self.look_for_tokens(policy, shared, now));
         effects.extend(self.resume_waiting(now));
+        self.leases.values_mut().for_each(|lease| lease.renew(shared, now.steady));
         self.sweep.step(shared, &mut self.metrics, now);
         effects
     }

@@ -61,7 +61,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     println!("# From {} of {}.", count(requests, "request"), count(clients.len(), "client"));
     println!("roles:");
     for (client, seen) in clients {
-        println!("- name: {client}\n  rules:");
+        // A role's name has no dots.
+        println!("- name: {}\n  rules:", client.replace('.', "-"));
         for rule in permissions(seen, *most_names).rules("") {
             println!("  - {rule}");
         }

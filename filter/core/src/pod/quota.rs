@@ -15,8 +15,9 @@ use crate::pod::shared::{self, Shared};
 use crate::policy::limits::{Exceeded, Limits, Rate};
 use crate::time::Steady;
 
-/// Longer than envoy/bootstrap.yaml lets any request take, but for a watch.
-const LEASE: Duration = Duration::from_secs(200);
+/// Renewed while the request lasts; so long is one counted that a worker has left behind.
+const LEASE: Duration = Duration::from_secs(60);
+const RENEWED_BEFORE: Duration = Duration::from_secs(30);
 
 /// The right to have one request in flight; to be given back.
 #[derive(Debug)]
@@ -55,6 +56,22 @@ pub(crate) fn take(
 // === impl Lease ===
 
 impl Lease {
+    /// To be called at least every half minute.
+    pub(crate) fn renew(&mut self, shared: &dyn Shared, now: Steady) {
+        if now.after(RENEWED_BEFORE) < self.until {
+            return;
+        }
+        let (old, new) = (self.until, now.after(LEASE));
+        shared::update(shared, &self.key, |mut used: Used| {
+            match used.leases.iter_mut().find(|own| **own == old) {
+                Some(lease) => *lease = new,
+                None => used.leases.push(new),
+            }
+            (used, ())
+        });
+        self.until = new;
+    }
+
     pub(crate) fn give_back(self, shared: &dyn Shared) {
         let Self { key, until } = self;
         shared::update(shared, &key, |mut used: Used| {
@@ -175,6 +192,19 @@ mod tests {
         for (millis, expected) in [(5000, 0), (5999, 0), (6000, 1), (6000, 0), (7000, 1)] {
             assert_eq!(let_in(&limits(1, 1, 0), &memory, millis), expected, "{millis}");
         }
+    }
+
+    #[test]
+    fn a_long_request_is_counted_as_long_as_it_lasts() {
+        let (memory, limits, now) = (Unshared::default(), limits(0, 0, 1), Steady::default());
+        let mut watch = take("c", &limits, &memory, now).unwrap().unwrap();
+        for seconds in (0..600).step_by(10) {
+            let now = now.after(Duration::from_secs(seconds));
+            watch.renew(&memory, now);
+            assert!(take("c", &limits, &memory, now).is_err(), "{seconds}");
+        }
+        watch.give_back(&memory);
+        assert!(take("c", &limits, &memory, now.after(Duration::from_secs(600))).is_ok());
     }
 
     #[test]
