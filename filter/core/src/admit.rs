@@ -23,6 +23,7 @@ use crate::request::streaming::Streaming;
 use crate::request::verb::Verb;
 use crate::request::{Method, Request};
 use crate::response::converter::PodLog;
+use crate::response::view::{self, View};
 use crate::time::{Steady, UnixTime};
 use crate::token::Token;
 use crate::token::tokens::Tokens;
@@ -84,8 +85,15 @@ pub struct Sent {
     pub(crate) subject: Subject,
     pub(crate) account: Arc<Account>,
     pub(crate) flight: Flight,
-    /// Whose log was asked for, if one was.
-    pub(crate) log: Option<Box<PodLog>>,
+    pub(crate) answer: Wanted,
+}
+
+/// What a client is to get of the answer.
+#[derive(Clone, Debug)]
+pub(crate) enum Wanted {
+    /// A log, in lines.
+    Log(Box<PodLog>),
+    View(View),
 }
 
 /// A permitted request that waits for a token. It can be resumed once.
@@ -95,7 +103,7 @@ pub(crate) struct Pending<'a> {
     subject: Subject,
     headers: Headers<'a>,
     reported: Option<Box<Refused>>,
-    log: Option<Box<PodLog>>,
+    answer: Wanted,
 }
 
 /// What a permitted request is forwarded as.
@@ -225,6 +233,7 @@ impl<'p, 'a> Caller<'p, 'a> {
         let subject = Subject { client: Some(Arc::clone(client.name())), verb };
         let told = |refusal| Refused::asked(subject.clone(), refusal, &request, head);
         let permitted = authorize(policy, client, head, &request).map_err(told)?;
+        let view = View::of(head, &request).map_err(told)?;
         let inspection = permitted.inspection(&request).map_err(told)?;
         let Permitted { headers, reported, .. } = permitted;
         let reported = reported.map(told).map(Box::new);
@@ -243,7 +252,12 @@ impl<'p, 'a> Caller<'p, 'a> {
         };
         let account = Arc::clone(client.account());
         let log = PodLog::of(&request.attributes).map(Box::new);
-        Ok((Pending { account, subject, headers, reported, log }, watched))
+        let answer = log.map_or(Wanted::View(view), Wanted::Log);
+        let mut pending = Pending { account, subject, headers, reported, answer };
+        if view == View::Table {
+            pending.set_header("accept", view::ACCEPT_TABLE);
+        }
+        Ok((pending, watched))
     }
 
     pub(crate) fn refuse(self, refusal: Refusal) -> Refused {
@@ -256,9 +270,9 @@ impl<'p, 'a> Caller<'p, 'a> {
 
 impl<'a> Forward<'a> {
     fn new(pending: Pending<'a>, token: &Token, flight: Flight) -> Self {
-        let Pending { account, subject, mut headers, reported, log } = pending;
+        let Pending { account, subject, mut headers, reported, answer } = pending;
         headers.push(("authorization", Cow::Owned(token.bearer().into_bytes())));
-        Self { headers, sent: Sent { subject, account, flight, log }, reported }
+        Self { headers, sent: Sent { subject, account, flight, answer }, reported }
     }
 
     pub fn headers(&self) -> Vec<(&str, &[u8])> {
@@ -293,18 +307,23 @@ impl<'a> Pending<'a> {
         &self.subject
     }
 
-    pub(crate) fn set_content_type(&mut self, content_type: &'static str) {
-        let mut headers = self.headers.iter_mut();
-        if let Some((_, value)) = headers.find(|(name, _)| *name == "content-type") {
-            *value = Cow::Borrowed(content_type.as_bytes());
+    /// Of a header that is there.
+    pub(crate) fn set_header(&mut self, name: &str, text: &'static str) {
+        if let Some((_, value)) = self.headers.iter_mut().find(|(own, _)| *own == name) {
+            *value = Cow::Borrowed(text.as_bytes());
         }
+    }
+
+    /// Whether the answer must be whole before a client gets any of it.
+    pub(crate) const fn wants_whole_answer(&self) -> bool {
+        matches!(self.answer, Wanted::View(View::Compact | View::Table))
     }
 
     pub(crate) fn into_owned(self) -> Pending<'static> {
         let owned = |(name, value): (_, Cow<'_, [u8]>)| (name, Cow::Owned(value.into_owned()));
         let headers = self.headers.into_iter().map(owned).collect();
-        let Self { account, subject, reported, log, .. } = self;
-        Pending { account, subject, headers, reported, log }
+        let Self { account, subject, reported, answer, .. } = self;
+        Pending { account, subject, headers, reported, answer }
     }
 
     /// Ends the wait with the account's token, or with the reason why there is

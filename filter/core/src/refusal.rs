@@ -80,6 +80,12 @@ pub enum Refusal {
     TokenRejected(Arc<Account>),
     #[error("too many requests are waiting for a token of the ServiceAccount {0}")]
     TooManyWaiting(Arc<Account>),
+    #[error("the answer cannot be shown as it was asked for: ask for `view=full`")]
+    NoView,
+    #[error("the answer is larger than 4 MiB, or was lost: ask for less, with `limit`")]
+    TooLarge,
+    #[error("the view is none of `table`, `compact`, `full`: write one of them")]
+    UnknownView,
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
     #[error(transparent)]
@@ -213,13 +219,20 @@ impl Refusal {
             | Self::BodyOnGet
             | Self::Head(_)
             | Self::Request(_)
+            | Self::UnknownView
             | Self::Unreadable(_) => self.status(400, "BadRequest", "bad request").reply(),
             Self::Exceeded(exceeded) => self.too_much(exceeded),
             Self::Forbidden(forbidden) => {
                 let Forbidden { message, details } = (**forbidden).clone();
                 Status::new(403, "Forbidden", message).details(details).reply()
             }
-            Self::Host => self.status(500, "InternalError", "internal error").reply(),
+            Self::TooLarge => {
+                let sentence = "request entity too large";
+                self.status(413, "RequestEntityTooLarge", sentence).reply()
+            }
+            Self::Host | Self::NoView => {
+                self.status(500, "InternalError", "internal error").reply()
+            }
             // One sentence for all, so that nobody learns which keys exist.
             Self::Key(_) => {
                 let message = "Unauthorized: keyhole: the request has no valid API key: send \
@@ -250,7 +263,7 @@ impl Refusal {
         match self {
             Self::Exceeded(_) => "limited",
             Self::Forbidden(_) | Self::WrongSource(_) => "forbidden",
-            Self::Host => "error",
+            Self::Host | Self::NoView => "error",
             Self::Key(_) => "unauthorized",
             Self::NoAnswer
             | Self::NotReady(_)
@@ -263,6 +276,8 @@ impl Refusal {
             | Self::BodyOnGet
             | Self::Head(_)
             | Self::Request(_)
+            | Self::TooLarge
+            | Self::UnknownView
             | Self::Unreadable(_)
             | Self::Unsupported(_) => "invalid",
         }

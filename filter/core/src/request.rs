@@ -49,6 +49,9 @@ pub struct Request<'a> {
 /// Longer request targets are refused; SQL Server's own limit is 8 KiB.
 const MAX_TARGET_BYTES: usize = 8192;
 
+/// What the apiserver never sees.
+const OWN_PARAMETERS: [&str; 1] = ["view"];
+
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum RequestError {
     #[error(transparent)]
@@ -124,6 +127,14 @@ impl<'a> Request<'a> {
         Ok(Self { method, attributes, path, query })
     }
 
+    /// A parameter that is for the gateway.
+    pub(crate) fn own(&self, name: &str) -> Option<&str> {
+        let reads = matches!(self.attributes.verb(), Verb::Get | Verb::List);
+        let is_resource = matches!(self.attributes, Attributes::Resource(_));
+        let is_own = reads && is_resource && OWN_PARAMETERS.contains(&name);
+        is_own.then(|| self.query.get(name)).flatten()
+    }
+
     /// The request target that says this and nothing else, in canonical spelling.
     ///
     /// # Errors
@@ -144,6 +155,9 @@ impl<'a> Request<'a> {
             query::append(&mut target, "watch", "true");
         }
         for (key, value) in self.query.iter() {
+            if self.own(key).is_some() {
+                continue;
+            }
             // Said by the verb already.
             if key == "watch" && matches!(self.attributes.verb(), Verb::List | Verb::Watch) {
                 continue;

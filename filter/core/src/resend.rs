@@ -7,7 +7,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::admit::{Forward, Pending, Progress, Sent, Verdict, find_caller};
+use crate::admit::{Forward, Pending, Progress, Sent, Verdict, Wanted, find_caller};
 use crate::answer::Answer;
 use crate::policy::Policy;
 use crate::policy::account::Account;
@@ -15,7 +15,8 @@ use crate::refusal::{Refusal, Refused};
 use crate::reply::Reply;
 use crate::request::head::{Body, Header};
 use crate::request::verb::Verb;
-use crate::response::is_change;
+use crate::response::view::View;
+use crate::response::{self, is_change};
 use crate::time::{Now, Steady};
 use crate::token::tokens::Tokens;
 use crate::token::waiting::Resumed;
@@ -27,10 +28,9 @@ pub const MAX_KEPT_BODY_BYTES: usize = 64 * 1024;
 const NOT_RESENT: [&str; 2] = ["content-length", "x-forwarded-proto"];
 
 /// Of an answer's headers, those that a client gets.
-const ANSWERED_HEADERS: [&str; 8] = [
+const ANSWERED_HEADERS: [&str; 7] = [
     "audit-id",
     "cache-control",
-    "content-type",
     "date",
     "retry-after",
     "warning",
@@ -82,12 +82,20 @@ impl Whole {
             None => body,
             Some(watched) => {
                 let (_, judged) = watched.judge(&body).ok()?;
-                judged.content_type.into_iter().for_each(|own| pending.set_content_type(own));
+                judged
+                    .content_type
+                    .into_iter()
+                    .for_each(|own| pending.set_header("content-type", own));
                 judged.body.unwrap_or(body)
             }
         };
         let is_watch = pending.subject().verb == Some(Verb::Watch);
         (!is_watch).then_some(Self { pending, body })
+    }
+
+    /// Something that has no body.
+    pub(crate) const fn bodiless(pending: Pending<'static>) -> Self {
+        Self { pending, body: Vec::new() }
     }
 
     pub(crate) fn account(&self) -> &Arc<Account> {
@@ -153,20 +161,38 @@ pub(crate) fn rejected(sent: &Sent) -> Verdict<'static> {
     refuse(sent, Refusal::TokenRejected(Arc::clone(&sent.account)))
 }
 
-/// What the client gets for the answer to the second attempt.
+/// What the client gets for the answer to what the gateway has sent itself.
 pub(crate) fn verdict(sent: &Sent, answer: &Answer) -> Verdict<'static> {
     let json =
         answer.text("content-type").is_some_and(|own| own.starts_with("application/json"));
     match (answer.status(), answer) {
         (Some(401), _) => rejected(sent),
+        (Some(code @ 200), Answer::Some { body, .. }) if json => match &sent.answer {
+            Wanted::View(View::Full) | Wanted::Log(_) => passed_on(code, answer, body.clone()),
+            Wanted::View(view) => match view.show(body) {
+                Some(body) => passed_on(code, answer, body),
+                None => refuse(sent, Refusal::NoView),
+            },
+        },
         // Envoy answers 502 to 504 in the apiserver's place, but not in JSON.
-        (Some(code), Answer::Some { body, .. }) if json || !(502..=504).contains(&code) => {
-            let own = |name| Some((name, answer.text(name)?.to_owned()));
-            let headers = ANSWERED_HEADERS.into_iter().filter_map(own);
-            Verdict::Answer(Reply::passed_on(code, headers.collect(), body.clone()))
+        (Some(code), Answer::Some { body, .. }) if json => {
+            passed_on(code, answer, body.clone())
+        }
+        (Some(code), Answer::Some { headers, body }) if !(502..=504).contains(&code) => {
+            passed_on(code, answer, response::whole(sent, headers, body))
         }
         // What only reads may be asked for again.
         _ if is_change(sent) => lost(sent),
+        (None, _) if matches!(sent.answer, Wanted::View(View::Compact | View::Table)) => {
+            refuse(sent, Refusal::TooLarge)
+        }
         _ => rejected(sent),
     }
+}
+
+fn passed_on(code: u16, answer: &Answer, body: Vec<u8>) -> Verdict<'static> {
+    let own = |name| Some((name, answer.text(name)?.to_owned()));
+    let headers = ANSWERED_HEADERS.into_iter().filter_map(own);
+    let json = ("content-type", "application/json".to_owned());
+    Verdict::Answer(Reply::passed_on(code, headers.chain([json]).collect(), body))
 }

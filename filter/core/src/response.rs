@@ -6,6 +6,7 @@
 
 pub(crate) mod converter;
 mod headers;
+pub(crate) mod view;
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -14,7 +15,7 @@ use alloc::vec::Vec;
 
 pub use self::converter::Converter;
 use self::converter::Wrapping;
-use crate::admit::Sent;
+use crate::admit::{Sent, Wanted};
 use crate::refusal::{Refusal, Refused};
 use crate::reply::{Reply, Status};
 use crate::request::head::Header;
@@ -105,6 +106,12 @@ pub fn outcome(sent: &Sent, headers: &[Header], details: &[u8]) -> Option<Refuse
     Some(Refused::new(sent.subject.clone(), Refusal::OutcomeUnknown(cause)))
 }
 
+/// A body that is no JSON, all of it at once.
+pub(crate) fn whole(sent: &Sent, headers: &[Header], body: &[u8]) -> Vec<u8> {
+    let wrapping = Head::of(headers).wrapping(sent);
+    Converter::new(wrapping).convert(body, true)
+}
+
 pub(crate) fn is_change(sent: &Sent) -> bool {
     sent.subject.verb.is_some_and(|verb| CHANGES.contains(verb))
 }
@@ -151,9 +158,9 @@ impl<'a> Head<'a> {
         let is_text = essence.is_empty()
             || essence.starts_with(b"text/")
             || essence.eq_ignore_ascii_case(media::YAML.as_bytes());
-        match (&sent.log, is_text && !self.encoded, self.status) {
+        match (&sent.answer, is_text && !self.encoded, self.status) {
             (_, true, 400..) => Wrapping::Error { status: self.status },
-            (Some(log), true, 200) => Wrapping::Log((**log).clone()),
+            (Wanted::Log(log), true, 200) => Wrapping::Log((**log).clone()),
             (_, true, _) => Wrapping::Text,
             (_, false, _) => Wrapping::Binary,
         }

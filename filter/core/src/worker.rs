@@ -107,7 +107,15 @@ impl Worker {
         if let Some(probe) = Probe::of(arrival.headers) {
             return Some(self.probe(probe, now));
         }
-        let permitted = self.permit(policy, stream, arrival, shared, now);
+        let permitted = match self.permit(policy, stream, arrival, shared, now) {
+            Ok(pending) if pending.wants_whole_answer() => {
+                self.metrics.allowed(pending.subject());
+                let waiter = Waiter::Again(Whole::bodiless(pending.into_owned()));
+                let wait = policy.gateway.token_wait;
+                return self.waiting.push(stream, waiter, wait, now.steady).err();
+            }
+            permitted => permitted,
+        };
         let verdict = match permitted.map(|own| own.resume(&mut self.tokens, now.steady)) {
             Err(refused) => Verdict::Refuse(refused),
             Ok(Progress::Done(verdict)) => verdict,
@@ -195,6 +203,7 @@ impl Worker {
         let Some(whole) = whole else {
             return Some(resend::rejected(sent));
         };
+        self.metrics.resent();
         let waiter = Waiter::Again(whole);
         self.waiting.push(stream, waiter, policy.gateway.token_wait, now.steady).err()
     }
@@ -349,7 +358,6 @@ impl Worker {
                     Effect::Resume { stream, verdict }
                 }
                 Resumed::Resend(ready) => {
-                    self.metrics.resent();
                     let lost_at = now.steady.after(effect::RESEND_LOST_AFTER);
                     self.resent.push((stream, ready.sent.clone(), lost_at));
                     Effect::Call(Call::resend(stream, ready))

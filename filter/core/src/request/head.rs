@@ -28,6 +28,8 @@ pub(crate) struct Head<'a> {
     pub(crate) content_type: Option<&'a [u8]>,
     pub(crate) content_length: Option<&'a [u8]>,
     pub(crate) encoded: bool,
+    /// In which form an answer is wanted.
+    pub(crate) view: Option<&'a [u8]>,
     /// What a body is to be as a patch.
     pub(crate) patch: Option<&'a [u8]>,
     pub(crate) body: Body,
@@ -71,6 +73,7 @@ impl<'a> Head<'a> {
             content_type: None,
             content_length: None,
             encoded: false,
+            view: None,
             patch: None,
             body,
             credential: Credential::Missing,
@@ -86,6 +89,7 @@ impl<'a> Head<'a> {
                 "accept" => head.accept = Some(value),
                 "content-type" => once(&mut head.content_type, value, "content-type")?,
                 "content-length" => once(&mut head.content_length, value, "content-length")?,
+                "x-keyhole-view" => once(&mut head.view, value, "x-keyhole-view")?,
                 "x-keyhole-patch" => once(&mut head.patch, value, "x-keyhole-patch")?,
                 "content-encoding" => head.encoded = true,
                 "x-api-key" => head.credential = head.credential.and(value),

@@ -68,6 +68,11 @@ impl Metrics {
         }
     }
 
+    /// A request that the gateway sends itself.
+    pub(crate) fn allowed(&mut self, subject: &Subject) {
+        self.decision(subject, "allowed");
+    }
+
     pub(crate) fn body_judged(&mut self, judged: &Result<(Subject, Judged), Refused>) {
         match judged {
             Ok((subject, judged)) => {

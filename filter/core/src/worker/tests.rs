@@ -172,6 +172,13 @@ pub(crate) fn told(verdict: &Verdict<'_>) -> String {
     }
 }
 
+/// An answer in JSON.
+fn json(status: &str, body: &[u8]) -> Answer {
+    let Answer::Some { mut headers, body } = answer(status, body) else { panic!() };
+    headers.push(("content-type".into(), b"application/json".to_vec()));
+    Answer::Some { headers, body }
+}
+
 fn original(path: &str) -> Option<Original> {
     let headers = [(":method", "POST"), (":path", path), ("x-api-key", "k")];
     let headers = headers.map(|(name, value)| (name.to_string(), value.into()));
@@ -282,7 +289,7 @@ fn a_token_that_was_not_accepted_is_replaced_and_the_request_sent_once_more() {
             "user-agent",
         ]
     );
-    gateway.answer(call.purpose, &answer("200", b"{}"));
+    gateway.answer(call.purpose, &json("200", b"{}"));
     let (stream, verdict) = gateway.verdicts.pop().unwrap();
     assert_eq!((stream, told(&verdict)), (7, "200 {}".to_string()));
 }
@@ -311,11 +318,6 @@ fn what_cannot_be_sent_again_is_refused() {
 #[test]
 #[rustfmt::skip]
 fn the_answer_to_the_second_attempt_is_passed_on_if_it_is_the_apiservers() {
-    let json = |status: &str, body: &[u8]| {
-        let Answer::Some { mut headers, body } = answer(status, body) else { panic!() };
-        headers.push(("content-type".into(), b"application/json".to_vec()));
-        Answer::Some { headers, body }
-    };
     let nothing = "409 the apiserver did not answer; whether the change was carried out is not known: look at the object before you send it again";
     for (answer, expected) in [
         (json("201", b"{}"),              "201 {}"),
@@ -359,7 +361,7 @@ fn a_stream_that_has_ended_is_not_resumed() {
     gateway.tick();
     gateway.worker.ended(7, &gateway.memory);
     let call = gateway.resent.pop().unwrap();
-    gateway.answer(call.purpose, &answer("200", b"{}"));
+    gateway.answer(call.purpose, &json("200", b"{}"));
     assert!(gateway.verdicts.is_empty());
 }
 
@@ -500,7 +502,7 @@ fn only_so_many_are_sent_again_at_once() {
     assert_eq!(gateway.resent.len(), MOST_RESENT);
     let mut answered = 0;
     while let Some(call) = gateway.resent.pop() {
-        gateway.answer(call.purpose, &answer("200", b"{}"));
+        gateway.answer(call.purpose, &json("200", b"{}"));
         answered += 1;
     }
     assert_eq!((answered, gateway.verdicts.len()), (20, 20));

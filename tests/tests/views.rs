@@ -1,0 +1,90 @@
+//! Other forms of what is read, from a real apiserver.
+
+use keyhole_tests::client::{Client, Response};
+use keyhole_tests::stack::{Stack, new_key};
+use serde_json::{Value, json};
+
+const PODS: &str = "/api/v1/namespaces/default/pods";
+const CONFIG_MAPS: &str = "/api/v1/namespaces/default/configmaps";
+
+fn read(client: &Client, view: &str, path: &str) -> (u16, Value) {
+    let response: Response = client.with("x-keyhole-view", view).get(path).unwrap();
+    assert_eq!(response.header("content-type"), Some("application/json"));
+    (response.status, serde_json::from_slice(&response.body).unwrap())
+}
+
+#[test]
+fn lists_are_read_as_flat_rows_and_without_noise() {
+    let stack = Stack::own("views", &["--workers", "2"]).unwrap();
+    stack.make_account_admin().unwrap();
+    let (key, digest) = new_key("sql");
+    stack
+        .apply(&format!(
+            "apiVersion: keyhole/v1\nkind: Policy\nclients:\n- name: sql\n  keys: [{{sha256: {digest}}}]\n  \
+             serviceAccount: {{namespace: default, name: api-reader}}\n  roles: [r]\nroles:\n- name: r\n  rules:\n  \
+             - {{namespaces: [default], apiGroups: [\"\"], resources: [pods, configmaps], verbs: [get, list, create]}}\n"
+        ))
+        .unwrap();
+    let client = stack.anonymous().with_key(&key);
+    for n in 0..3 {
+        let pod = json!({
+            "metadata": {"name": format!("web-{n}")},
+            "spec": {"containers": [{"name": "c", "image": "i"}]},
+        });
+        assert_eq!(client.post(PODS, &pod.to_string()).unwrap().status, 201);
+    }
+
+    // The first of its kind waits for nothing: a token is at hand.
+    let (status, table) = read(&client, "table", PODS);
+    assert_eq!((status, &table["kind"]), (200, &json!("TableView")), "{table}");
+    let row = &table["rows"][0];
+    assert_eq!(
+        [&row["namespace"], &row["name"], &row["ready"], &row["status"], &row["restarts"]],
+        [&json!("default"), &json!("web-0"), &json!("0/1"), &json!("Pending"), &json!("0")]
+    );
+    assert!(row["uid"].is_string() && row["creationTimestamp"].is_string(), "{row}");
+    assert!(!table.to_string().contains("managedFields"));
+
+    // By the query, one object, and page by page.
+    let one = client.get(&format!("{PODS}/web-1?view=table")).unwrap();
+    assert_eq!(one.field("/rows/0/name"), "web-1");
+    let (_, page) = read(&client, "table", &format!("{PODS}?limit=2"));
+    assert_eq!(page["rows"].as_array().unwrap().len(), 2);
+    let rest =
+        format!("{PODS}?limit=2&continue={}", page["metadata"]["continue"].as_str().unwrap());
+    let (_, rest) = read(&client, "table", &rest);
+    assert_eq!(rest["rows"][0]["name"], "web-2");
+
+    let (_, compact) = read(&client, "compact", PODS);
+    let (_, full) = read(&client, "full", PODS);
+    assert!(full["items"][0]["metadata"]["managedFields"].is_array());
+    assert!(compact["items"][0]["metadata"]["managedFields"].is_null());
+    assert_eq!(compact["items"][0]["spec"], full["items"][0]["spec"]);
+
+    // Errors are what they were.
+    let (status, missing) = read(&client, "table", &format!("{PODS}/none"));
+    assert_eq!((status, &missing["reason"]), (404, &json!("NotFound")));
+    let (status, denied) = read(&client, "table", "/api/v1/namespaces/default/secrets");
+    assert_eq!((status, &denied["reason"]), (403, &json!("Forbidden")));
+    let (status, unknown) = read(&client, "wide", PODS);
+    assert_eq!(status, 400);
+    assert!(unknown["message"].as_str().unwrap().contains("`table`, `compact`, `full`"));
+
+    // More than the gateway holds in memory.
+    let big = json!({"metadata": {"name": "big"}, "data": {"a": "x".repeat(900_000)}});
+    for n in 0..6 {
+        let big = big.to_string().replace("\"big\"", &format!("\"big-{n}\""));
+        assert_eq!(client.post(CONFIG_MAPS, &big).unwrap().status, 201);
+    }
+    let (status, _) = read(&client, "compact", &format!("{CONFIG_MAPS}?limit=3"));
+    assert_eq!(status, 200);
+    let (status, large) = read(&client, "compact", CONFIG_MAPS);
+    assert_eq!(
+        (status, &large["reason"]),
+        (413, &json!("RequestEntityTooLarge")),
+        "{large:.300}"
+    );
+    assert!(large["message"].as_str().unwrap().contains("with `limit`"));
+    // Without a view it passes by.
+    assert_eq!(read(&client, "full", CONFIG_MAPS).0, 200);
+}
