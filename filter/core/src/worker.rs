@@ -152,10 +152,12 @@ impl Worker {
     /// More of a body has come, or its `end`. `here` is how much of it the host has at
     /// hand: all of it while it is held, otherwise what is new.
     pub fn body(&mut self, stream: u32, here: usize, end: bool) -> Step {
-        match self.bodies.get_mut(&stream) {
-            Some(watched) => watched.step(here, end),
-            None => Step::Pass,
+        let Some(watched) = self.bodies.get_mut(&stream) else { return Step::Pass };
+        let step = watched.step(here, end);
+        if let Step::Refuse(refused) = &step {
+            self.metrics.refused(refused);
         }
+        step
     }
 
     /// Judges a body that was held.

@@ -46,6 +46,23 @@ fn a_client_may_have_so_many_requests_in_flight() {
 }
 
 #[test]
+fn a_client_may_send_bodies_of_so_many_bytes() {
+    let mut gateway = gateway("limits: {bodyBytes: 10}");
+    let mut headers = list();
+    headers[0].1 = b"POST".to_vec();
+    assert_eq!(told(&gateway.judge(&headers, Body::Follows)), "allowed");
+    assert!(matches!(gateway.worker.body(1, 10, false), Step::Pass));
+    let Step::Refuse(refused) = gateway.worker.body(1, 1, true) else { panic!() };
+    assert_eq!(refused.refusal.reply().code, 413);
+    let samples = gateway.worker.samples(at(1000));
+    let name = "keyhole_decisions_total.client.sql.verb.create.outcome.limited";
+    assert!(samples.iter().any(|sample| sample.name == name), "{samples:?}");
+    headers.push(("content-length".to_string(), b"11".to_vec()));
+    let said = "413 the body is larger than this client's limit, bodyBytes: 10: send less";
+    assert_eq!(told(&gateway.judge(&headers, Body::Follows)), said);
+}
+
+#[test]
 fn a_client_may_call_only_from_its_sources() {
     let mut gateway = gateway("sourceRanges: [10.0.0.0/8]");
     for (source, expected) in [

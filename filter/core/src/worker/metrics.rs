@@ -62,9 +62,7 @@ impl Metrics {
                 let outcome = if forward.reported().is_some() { "reported" } else { "allowed" };
                 self.decision(&forward.sent().subject, outcome);
             }
-            Verdict::Refuse(refused) => {
-                self.decision(&refused.subject, refused.refusal.outcome());
-            }
+            Verdict::Refuse(refused) => self.refused(refused),
         }
     }
 
@@ -73,13 +71,17 @@ impl Metrics {
         self.decision(subject, "allowed");
     }
 
+    pub(crate) fn refused(&mut self, refused: &Refused) {
+        self.decision(&refused.subject, refused.refusal.outcome());
+    }
+
     pub(crate) fn body_judged(&mut self, judged: &Result<(Subject, Judged), Refused>) {
         match judged {
             Ok((subject, judged)) => {
                 let outcome = if judged.reported.is_some() { "reported" } else { "allowed" };
                 self.decision(subject, outcome);
             }
-            Err(refused) => self.decision(&refused.subject, refused.refusal.outcome()),
+            Err(refused) => self.refused(refused),
         }
     }
 
