@@ -32,6 +32,14 @@ struct Role<'p> {
 /// What a role allows, by how it is wider than the policy.
 type Allowed = BTreeMap<Vec<Wider>, Vec<(Permission, VerbSet)>>;
 
+/// What the clients of one account may do.
+#[derive(Default)]
+struct Asked {
+    all: Vec<(Permission, VerbSet)>,
+    /// Of it, what does not depend on the body.
+    unconstrained: Vec<(Permission, VerbSet)>,
+}
+
 const LABELS: &str = "app.kubernetes.io/part-of: keyhole, app.kubernetes.io/component: clients";
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
@@ -53,20 +61,27 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
 }
 
 fn roles(policy: &Policy) -> BTreeMap<Role<'_>, Allowed> {
-    let mut accounts: BTreeMap<(&str, &str), Vec<(Permission, VerbSet)>> = BTreeMap::new();
+    let mut accounts: BTreeMap<(&str, &str), Asked> = BTreeMap::new();
     for client in policy.clients() {
         let account = client.account();
-        let permissions = policy.permissions(client);
-        let permissions = permissions.iter().map(|(permission, v)| (permission.clone(), v));
-        accounts.entry((&account.namespace, &account.name)).or_default().extend(permissions);
+        let asked = accounts.entry((&account.namespace, &account.name)).or_default();
+        for (terms, permissions) in policy.permissions_on_terms(client) {
+            let permissions: Vec<_> =
+                permissions.iter().map(|(own, verbs)| (own.clone(), verbs)).collect();
+            if !terms.starts_with("constraints: ") {
+                asked.unconstrained.extend_from_slice(&permissions);
+            }
+            asked.all.extend(permissions);
+        }
     }
     let mut roles: BTreeMap<Role<'_>, Allowed> = BTreeMap::new();
-    for ((account_namespace, account), permissions) in accounts {
-        let all: Permissions = permissions.into_iter().collect();
+    for ((account_namespace, account), Asked { all, unconstrained }) in accounts {
+        let all: Permissions = all.into_iter().collect();
+        let unconstrained: Permissions = unconstrained.into_iter().collect();
         for (permission, verbs) in all.iter() {
             let (namespace, bound) = bound(permission);
             let role = Role { account_namespace, account, namespace };
-            let wider = wider(&all, permission, verbs);
+            let wider = wider(&all, &unconstrained, permission, verbs);
             roles.entry(role).or_default().entry(wider).or_default().push((bound, verbs));
         }
     }

@@ -3,13 +3,14 @@
 use std::fmt;
 
 use keyhole_core::{
-    Permission, Permissions, ResourceTerm, Scope, Term, VerbSet, is_cluster_scoped,
+    Permission, Permissions, ResourceTerm, Scope, Term, Verb, VerbSet, is_cluster_scoped,
 };
 
 /// In what a rule of a Role or ClusterRole is wider than the permission it is for.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Wider {
     ClusterScope,
+    Constraints,
     EveryNamespace,
     Subresources,
 }
@@ -25,8 +26,17 @@ const CLUSTER_SCOPED: &[(&str, &str)] = &[
     ("authorization.k8s.io", "subjectaccessreviews"),
 ];
 
-/// How the rule for one permission of `all` is wider than these.
-pub(super) fn wider(all: &Permissions, permission: &Permission, verbs: VerbSet) -> Vec<Wider> {
+/// The verbs whose body `constraints` are about.
+const JUDGED: VerbSet = VerbSet::of(&[Verb::Create, Verb::Patch, Verb::Update]);
+
+/// How the rule for one permission of `all` is wider than these. `unconstrained` are
+/// those of them that do not depend on the body.
+pub(super) fn wider(
+    all: &Permissions,
+    unconstrained: &Permissions,
+    permission: &Permission,
+    verbs: VerbSet,
+) -> Vec<Wider> {
     let Permission::Resource(term) = permission else { return Vec::new() };
     let elsewhere = |scope| {
         let there = Permission::Resource(ResourceTerm { scope, ..term.clone() });
@@ -40,7 +50,9 @@ pub(super) fn wider(all: &Permissions, permission: &Permission, verbs: VerbSet) 
         _ => None,
     };
     let resource = Some(Wider::Subresources).filter(|_| term.resource == Term::Any);
-    scope.into_iter().chain(resource).collect()
+    let judged = verbs.intersection(JUDGED).without(unconstrained.verbs(permission));
+    let constraints = (judged != VerbSet::default()).then_some(Wider::Constraints);
+    scope.into_iter().chain(resource).chain(constraints).collect()
 }
 
 fn lies_in_no_namespace(term: &ResourceTerm) -> bool {
@@ -56,6 +68,7 @@ impl fmt::Display for Wider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::ClusterScope => "holds at the cluster scope, too",
+            Self::Constraints => "knows no `constraints`, so it allows every body",
             Self::EveryNamespace => "holds in every namespace, too",
             Self::Subresources => {
                 "covers subresources, such as pods/exec, and a namespace itself, too"
