@@ -83,7 +83,7 @@ fn only_bodies_that_keep_the_constraints_reach_the_apiserver() {
         ("POST",  PODS,        JSON, pod("sql-4", team, "").replace(r#""name":"sql-4""#, r#""name":"sql-4","namespace":"kube-system""#), 403, "metadata.namespace is `kube-system`"),
         ("POST",  PODS,        JSON, String::new(),                                    400, "there is none: send the object"),
         ("POST",  PODS,        JSON, pod("sql-5", team, &long),                        201, ""),
-        ("POST",  PODS,        JSON, pod("sql-6", team, &padding),                     413, "bodyBytes: 1572864"),
+        ("POST",  PODS,        JSON, pod("sql-6", team, &padding),                     413, "larger than 1572864 bytes"),
         ("POST",  PODS,        YAML, format!("kind: Pod\nmetadata: {{name: sql-7}}\nspec:\n  containers:\n  - {{name: c, image: '{team}'}}\n"), 201, ""),
         ("POST",  PODS,        YAML, format!("kind: Pod\nmetadata: {{name: sql-8}}\nspec:\n  hostNetwork: yes\n  containers:\n  - {{name: c, image: '{team}'}}\n"), 403, "spec.hostNetwork is yes"),
         ("PATCH", &apply,      APPLY, format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: sql-1}}\nspec:\n  containers:\n  - {{name: c, image: '{team}2'}}\n"), 200, ""),

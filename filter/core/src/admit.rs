@@ -72,7 +72,7 @@ pub(crate) struct Caller<'p, 'a> {
 
 /// The header list of a permitted request, credential included.
 ///
-/// INVARIANT: made from a [`Permit`] and a valid token of its account only.
+/// INVARIANT: made from a [`Permit`](crate::policy::Permit) and a valid token of its account only.
 pub struct Forward<'a> {
     pub(crate) headers: Headers<'a>,
     sent: Sent,

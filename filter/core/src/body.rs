@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::admit::Subject;
-use crate::inspection::{Inspection, MAX_JUDGED_BODY_BYTES};
+use crate::inspection::Inspection;
 use crate::policy::limits::Exceeded;
 use crate::refusal::{Asked, Refusal, Refused};
 use crate::request::carried::Sendable;
@@ -51,7 +51,7 @@ impl Watched {
         inspection: Inspection,
         asked: Asked,
     ) -> Self {
-        let most = most.unwrap_or(u64::MAX).min(MAX_JUDGED_BODY_BYTES);
+        let most = most.unwrap_or(u64::MAX).min(inspection.most_bytes());
         let (inspection, asked) = (Box::new(inspection), Box::new(asked));
         Self::Held { subject, most, inspection, asked }
     }

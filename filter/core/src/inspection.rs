@@ -8,9 +8,12 @@ use crate::policy::grant::{Conditions, Kept};
 use crate::refusal::{Denial, Refusal};
 use crate::request::carried::{Carried, Sendable};
 use crate::request::content::{Content, Unreadable};
+use crate::request::media;
 
 /// Longer bodies are not judged. etcd takes no larger object (`--max-request-bytes`).
-pub(crate) const MAX_JUDGED_BODY_BYTES: u64 = 1536 * 1024;
+const MAX_JUDGED_BODY_BYTES: u64 = 1536 * 1024;
+/// The reader of YAML holds all tokens of a flow collection, at some hundred bytes each.
+const MAX_JUDGED_YAML_BYTES: u64 = 512 * 1024;
 
 /// What is known of a request whose body has not come yet.
 #[derive(Clone, Debug)]
@@ -24,6 +27,13 @@ pub(crate) struct Inspection {
 // === impl Inspection ===
 
 impl Inspection {
+    pub(crate) fn most_bytes(&self) -> u64 {
+        match self.carried {
+            Carried::As(media::APPLY | media::YAML) => MAX_JUDGED_YAML_BYTES,
+            Carried::As(_) | Carried::Patch | Carried::ToApply => MAX_JUDGED_BODY_BYTES,
+        }
+    }
+
     /// What is only reported, if there is something; and what goes on.
     ///
     /// # Errors
@@ -36,7 +46,11 @@ impl Inspection {
         }
         let body = sendable.body.as_deref().unwrap_or(body);
         let form = Form::of(sendable.content_type).ok_or(Unreadable::Type)?;
-        let reported = match Content::read(sendable.content_type, body) {
+        let written_in = match self.carried {
+            Carried::ToApply => media::JSON,
+            Carried::As(_) | Carried::Patch => sendable.content_type,
+        };
+        let reported = match Content::read(written_in, body) {
             Ok(content) => self.judge_content(form, &content)?,
             Err(unreadable) if self.only_reports() => Some(unreadable.into()),
             Err(unreadable) => return Err(unreadable.into()),

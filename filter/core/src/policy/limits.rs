@@ -21,7 +21,9 @@ pub struct Rate {
 /// What a request is too much for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Exceeded {
-    #[error("the body is larger than this client's limit, bodyBytes: {0}: send less")]
+    #[error(
+        "the body is larger than {0} bytes, the limit for this request (`bodyBytes`, or that of bodies that are judged): send less"
+    )]
     Body(u64),
     #[error(
         "this client's limit, requestsPerSecond: {} (burst: {}), is reached: send fewer, or wait",

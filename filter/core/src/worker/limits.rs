@@ -58,7 +58,7 @@ fn a_client_may_send_bodies_of_so_many_bytes() {
     let name = "keyhole_decisions_total.client.sql.verb.create.outcome.limited";
     assert!(samples.iter().any(|sample| sample.name == name), "{samples:?}");
     headers.push(("content-length".to_string(), b"11".to_vec()));
-    let said = "413 the body is larger than this client's limit, bodyBytes: 10: send less";
+    let said = "413 the body is larger than 10 bytes, the limit for this request (`bodyBytes`, or that of bodies that are judged): send less";
     assert_eq!(told(&gateway.judge(&headers, Body::Follows)), said);
 }
 
