@@ -149,7 +149,7 @@ pub(crate) fn answer(num_headers: usize, purpose: &Purpose) -> Answer {
     }
     let longest = match purpose {
         // Envoy bounds them (`http.async_response_buffer_limit`).
-        Purpose::Policy(_) | Purpose::Resend { .. } => usize::MAX,
+        Purpose::Policy(_) | Purpose::Resend { .. } | Purpose::Wait { .. } => usize::MAX,
         _ => MAX_ANSWER_BYTES,
     };
     let headers = hostcalls::get_map_bytes(MapType::HttpCallResponseHeaders);

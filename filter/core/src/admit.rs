@@ -28,6 +28,7 @@ use crate::time::{Steady, UnixTime};
 use crate::token::Token;
 use crate::token::tokens::Tokens;
 use crate::upstream::{self, Headers};
+use crate::wait;
 
 /// How far a request has come.
 #[derive(Debug)]
@@ -94,10 +95,12 @@ pub(crate) enum Wanted {
     /// A log, in lines.
     Log(Box<PodLog>),
     View(View),
+    /// An object, when it is as it is wanted.
+    Wait(Box<wait::Wanted>),
 }
 
 /// A permitted request that waits for a token. It can be resumed once.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Pending<'a> {
     account: Arc<Account>,
     subject: Subject,
@@ -234,6 +237,13 @@ impl<'p, 'a> Caller<'p, 'a> {
         let told = |refusal| Refused::asked(subject.clone(), refusal, &request, head);
         let permitted = authorize(policy, client, head, &request).map_err(told)?;
         let view = View::of(head, &request).map_err(told)?;
+        let wait = wait::Wanted::of(head, &request).map_err(|own| told(own.into()))?;
+        if wait.is_some() {
+            // What it takes to wait.
+            let watch = request.attributes.with_verb(Verb::Watch);
+            let denied = |none| told(Denial::new(client.name(), &watch).because(&none));
+            policy.authorize(client, &watch).map_err(denied)?;
+        }
         let inspection = permitted.inspection(&request).map_err(told)?;
         let Permitted { headers, reported, .. } = permitted;
         let reported = reported.map(told).map(Box::new);
@@ -252,7 +262,11 @@ impl<'p, 'a> Caller<'p, 'a> {
         };
         let account = Arc::clone(client.account());
         let log = PodLog::of(&request.attributes).map(Box::new);
-        let answer = log.map_or(Wanted::View(view), Wanted::Log);
+        let answer = match (log, wait) {
+            (_, Some(wait)) => Wanted::Wait(Box::new(wait)),
+            (Some(log), None) => Wanted::Log(log),
+            (None, None) => Wanted::View(view),
+        };
         let mut pending = Pending { account, subject, headers, reported, answer };
         if view == View::Table {
             pending.set_header("accept", view::ACCEPT_TABLE);
@@ -311,6 +325,13 @@ impl<'a> Pending<'a> {
     pub(crate) fn set_header(&mut self, name: &str, text: &'static str) {
         if let Some((_, value)) = self.headers.iter_mut().find(|(own, _)| *own == name) {
             *value = Cow::Borrowed(text.as_bytes());
+        }
+    }
+
+    pub(crate) fn wait(&self) -> Option<&wait::Wanted> {
+        match &self.answer {
+            Wanted::Wait(wanted) => Some(wanted),
+            Wanted::Log(_) | Wanted::View(_) => None,
         }
     }
 

@@ -43,6 +43,7 @@ pub mod response;
 mod time;
 mod token;
 mod upstream;
+mod wait;
 mod worker;
 
 pub use admit::{Arrival, Forward, Sent, Subject, Verdict};

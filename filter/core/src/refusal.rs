@@ -24,6 +24,7 @@ use crate::request::content::Unreadable;
 use crate::request::head::{Body, Head, HeadError};
 use crate::request::media::{self, Unsupported};
 use crate::request::{Request, RequestError};
+use crate::wait::Unwanted;
 
 /// A refusal, and whom it is addressed to.
 #[derive(Clone, Debug)]
@@ -84,6 +85,10 @@ pub enum Refusal {
     NoView,
     #[error("the answer is larger than 4 MiB, or was lost: ask for less, with `limit`")]
     TooLarge,
+    #[error("too many clients wait already: try again")]
+    TooManyWaits,
+    #[error(transparent)]
+    Unwanted(#[from] Unwanted),
     #[error("the view is none of `table`, `compact`, `full`: write one of them")]
     UnknownView,
     #[error(transparent)]
@@ -220,7 +225,8 @@ impl Refusal {
             | Self::Head(_)
             | Self::Request(_)
             | Self::UnknownView
-            | Self::Unreadable(_) => self.status(400, "BadRequest", "bad request").reply(),
+            | Self::Unreadable(_)
+            | Self::Unwanted(_) => self.status(400, "BadRequest", "bad request").reply(),
             Self::Exceeded(exceeded) => self.too_much(exceeded),
             Self::Forbidden(forbidden) => {
                 let Forbidden { message, details } = (**forbidden).clone();
@@ -248,7 +254,7 @@ impl Refusal {
                 self.unavailable(1)
             }
             Self::Token { retry_after, .. } => self.unavailable(*retry_after),
-            Self::TooManyWaiting(_) => {
+            Self::TooManyWaiting(_) | Self::TooManyWaits => {
                 self.status(429, "TooManyRequests", "too many requests").retry_after(1).reply()
             }
             Self::WrongSource(_) => self.status(403, "Forbidden", "forbidden").reply(),
@@ -271,6 +277,7 @@ impl Refusal {
             | Self::Token { .. }
             | Self::TokenRejected(_)
             | Self::TooManyWaiting(_)
+            | Self::TooManyWaits
             | Self::WaitedTooLong(_) => "unavailable",
             Self::BodyMissing
             | Self::BodyOnGet
@@ -279,7 +286,8 @@ impl Refusal {
             | Self::TooLarge
             | Self::UnknownView
             | Self::Unreadable(_)
-            | Self::Unsupported(_) => "invalid",
+            | Self::Unsupported(_)
+            | Self::Unwanted(_) => "invalid",
         }
     }
 

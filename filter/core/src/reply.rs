@@ -123,6 +123,12 @@ impl Reply {
         Self { code, headers, body }
     }
 
+    /// Just the document that the apiserver has answered with.
+    pub(crate) fn of_apiserver(code: u16, body: Vec<u8>) -> Self {
+        let json = ("content-type", "application/json".to_owned());
+        Self::passed_on(code, alloc::vec![json], body)
+    }
+
     /// A document of our own that is no `Status`.
     pub(crate) fn json(code: u16, body: &impl Serialize) -> Self {
         let headers = alloc::vec![

@@ -50,7 +50,7 @@ pub struct Request<'a> {
 const MAX_TARGET_BYTES: usize = 8192;
 
 /// What the apiserver never sees.
-const OWN_PARAMETERS: [&str; 1] = ["view"];
+const OWN_PARAMETERS: [&str; 2] = ["for", "view"];
 
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum RequestError {
@@ -125,6 +125,10 @@ impl<'a> Request<'a> {
             Target::Resource(object) => resource_attributes(method, object, &query)?,
         };
         Ok(Self { method, attributes, path, query })
+    }
+
+    pub(crate) const fn path(&self) -> &'a str {
+        self.path
     }
 
     /// A parameter that is for the gateway.

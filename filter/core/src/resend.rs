@@ -126,10 +126,7 @@ impl Whole {
 impl Ready {
     /// Calls carry text only.
     fn new(forward: &Forward<'static>, body: Vec<u8>) -> Option<Self> {
-        let headers = forward.headers.iter().filter(|(name, _)| !NOT_RESENT.contains(name));
-        let text =
-            headers.map(|(name, value)| Some((*name, str::from_utf8(value).ok()?.into())));
-        Some(Self { sent: forward.sent().clone(), headers: text.collect::<Option<_>>()?, body })
+        Some(Self { sent: forward.sent().clone(), headers: text_headers(forward)?, body })
     }
 }
 
@@ -138,6 +135,12 @@ impl core::fmt::Debug for Ready {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Ready").field("sent", &self.sent).finish_non_exhaustive()
     }
+}
+
+/// The header list of a call.
+pub(crate) fn text_headers(forward: &Forward<'_>) -> Option<Vec<(&'static str, String)>> {
+    let headers = forward.headers.iter().filter(|(name, _)| !NOT_RESENT.contains(name));
+    headers.map(|(name, value)| Some((*name, str::from_utf8(value).ok()?.into()))).collect()
 }
 
 pub(crate) fn refuse(sent: &Sent, refusal: Refusal) -> Verdict<'static> {
@@ -168,7 +171,9 @@ pub(crate) fn verdict(sent: &Sent, answer: &Answer) -> Verdict<'static> {
     match (answer.status(), answer) {
         (Some(401), _) => rejected(sent),
         (Some(code @ 200), Answer::Some { body, .. }) if json => match &sent.answer {
-            Wanted::View(View::Full) | Wanted::Log(_) => passed_on(code, answer, body.clone()),
+            Wanted::View(View::Full) | Wanted::Log(_) | Wanted::Wait(_) => {
+                passed_on(code, answer, body.clone())
+            }
             Wanted::View(view) => match view.show(body) {
                 Some(body) => passed_on(code, answer, body),
                 None => refuse(sent, Refusal::NoView),

@@ -45,6 +45,7 @@ use crate::time::{Now, Steady, UnixTime};
 use crate::token::keys::Keys;
 use crate::token::tokens::Tokens;
 use crate::token::waiting::{Resumed, Waiter, Waiting};
+use crate::wait::{MOST_WAITS, Turn, Wait};
 
 /// How often to look for tokens to renew.
 const IDLE: Duration = Duration::from_secs(1);
@@ -66,6 +67,8 @@ pub struct Worker {
     resumed: HashMap<u32, Sent>,
     /// Requests that were sent once more, until when they are waited for.
     resent: Vec<(u32, Sent, Steady)>,
+    /// Clients that wait for a condition.
+    waits: HashMap<u32, Wait>,
     /// Bodies that do not just pass, by their streams.
     bodies: HashMap<u32, Watched>,
     /// Of requests that are counted, until they end.
@@ -108,6 +111,9 @@ impl Worker {
             return Some(self.probe(probe, now));
         }
         let permitted = match self.permit(policy, stream, arrival, shared, now) {
+            Ok(pending) if pending.wait().is_some() => {
+                return self.begin_wait(stream, pending.into_owned(), now);
+            }
             Ok(pending) if pending.wants_whole_answer() => {
                 self.metrics.allowed(pending.subject());
                 let waiter = Waiter::Again(Whole::bodiless(pending.into_owned()));
@@ -127,6 +133,56 @@ impl Worker {
         };
         self.decided(stream, &verdict);
         Some(verdict)
+    }
+
+    fn begin_wait(
+        &mut self,
+        stream: u32,
+        pending: Pending<'static>,
+        now: Now,
+    ) -> Option<Verdict<'static>> {
+        let wanted = pending.wait()?.clone();
+        self.metrics.allowed(pending.subject());
+        let wait = Wait::new(wanted, pending, now.steady);
+        if self.waits.len() >= MOST_WAITS {
+            return Some(wait.refuse(Refusal::TooManyWaits));
+        }
+        self.waits.insert(stream, wait);
+        None
+    }
+
+    /// The next step of whoever waits for a condition.
+    fn turn_waits(&mut self, now: Now) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.waits.retain(|stream, wait| match wait.turn(&mut self.tokens, now.steady) {
+            Turn::Wait => true,
+            Turn::Call { headers, timeout, sent } => {
+                effects.push(Effect::Call(Call::wait(*stream, sent, headers, timeout)));
+                true
+            }
+            Turn::End(verdict) => {
+                effects.push(Effect::Resume { stream: *stream, verdict });
+                false
+            }
+        });
+        effects
+    }
+
+    fn wait_answered(
+        &mut self,
+        stream: u32,
+        sent: &Sent,
+        answer: &Answer,
+        now: Now,
+    ) -> Option<Effect> {
+        let wait = self.waits.get_mut(&stream)?;
+        if answer.status() == Some(401) {
+            self.metrics.rejected();
+            wait.rejected(&mut self.tokens, sent.flight, now.steady);
+        }
+        let verdict = wait.answered(answer, now.steady)?;
+        self.waits.remove(&stream);
+        Some(Effect::Resume { stream, verdict })
     }
 
     /// The part of it that needs no token.
@@ -235,6 +291,7 @@ impl Worker {
     /// Forgets a stream that has ended.
     pub fn ended(&mut self, stream: u32, shared: &dyn Shared) {
         self.bodies.remove(&stream);
+        self.waits.remove(&stream);
         if let Some(lease) = self.leases.remove(&stream) {
             lease.give_back(shared);
         }
@@ -256,6 +313,7 @@ impl Worker {
         }
         effects.extend(self.look_for_tokens(policy, shared, now));
         effects.extend(self.resume_waiting(now));
+        effects.extend(self.turn_waits(now));
         self.leases.values_mut().for_each(|lease| lease.renew(shared, now.steady));
         self.sweep.step(shared, &mut self.metrics, now);
         effects
@@ -293,6 +351,9 @@ impl Worker {
             Purpose::Resend { stream, sent } => {
                 effects.extend(self.resent(stream, &sent, answer, now));
             }
+            Purpose::Wait { stream, sent } => {
+                effects.extend(self.wait_answered(stream, &sent, answer, now));
+            }
             Purpose::Token(wanted) => {
                 self.calls.pop();
                 effects.push(self.settle_token(policy, &wanted, answer, shared, now));
@@ -300,6 +361,7 @@ impl Worker {
             }
         }
         effects.extend(self.resume_waiting(now));
+        effects.extend(self.turn_waits(now));
         effects
     }
 

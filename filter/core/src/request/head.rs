@@ -28,6 +28,8 @@ pub(crate) struct Head<'a> {
     pub(crate) content_type: Option<&'a [u8]>,
     pub(crate) content_length: Option<&'a [u8]>,
     pub(crate) encoded: bool,
+    /// How long to wait for a condition.
+    pub(crate) wait: Option<&'a [u8]>,
     /// In which form an answer is wanted.
     pub(crate) view: Option<&'a [u8]>,
     /// What a body is to be as a patch.
@@ -73,6 +75,7 @@ impl<'a> Head<'a> {
             content_type: None,
             content_length: None,
             encoded: false,
+            wait: None,
             view: None,
             patch: None,
             body,
@@ -89,6 +92,7 @@ impl<'a> Head<'a> {
                 "accept" => head.accept = Some(value),
                 "content-type" => once(&mut head.content_type, value, "content-type")?,
                 "content-length" => once(&mut head.content_length, value, "content-length")?,
+                "x-keyhole-wait" => once(&mut head.wait, value, "x-keyhole-wait")?,
                 "x-keyhole-view" => once(&mut head.view, value, "x-keyhole-view")?,
                 "x-keyhole-patch" => once(&mut head.patch, value, "x-keyhole-patch")?,
                 "content-encoding" => head.encoded = true,

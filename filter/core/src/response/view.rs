@@ -104,7 +104,7 @@ fn compact(document: &[u8]) -> Option<Value> {
     Some(document)
 }
 
-fn strip(object: &mut Value) {
+pub(crate) fn strip(object: &mut Value) {
     let Some(Value::Object(metadata)) = object.get_mut("metadata") else { return };
     metadata.remove("managedFields");
     if let Some(Value::Object(annotations)) = metadata.get_mut("annotations") {

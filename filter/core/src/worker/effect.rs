@@ -74,6 +74,10 @@ pub enum Purpose {
         sent: Sent,
     },
     Token(Wanted),
+    Wait {
+        stream: u32,
+        sent: Sent,
+    },
 }
 
 // === impl Call ===
@@ -114,6 +118,17 @@ impl Call {
             body,
             timeout: RESEND_TIMEOUT,
         }
+    }
+
+    pub(crate) fn wait(
+        stream: u32,
+        sent: Sent,
+        headers: Vec<(&'static str, String)>,
+        timeout: Duration,
+    ) -> Self {
+        let purpose = Purpose::Wait { stream, sent };
+        let (upstream, headers) = (Upstream::Clients, Headers(headers));
+        Self { purpose, upstream, headers, body: Vec::new(), timeout }
     }
 
     fn get(purpose: Purpose, path: &str, accept: &str) -> Self {

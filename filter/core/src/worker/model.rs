@@ -222,6 +222,7 @@ impl World {
                 let body = br#"{"status":{"userInfo":{"username":"gateway"}}}"#;
                 self.deliver(worker, call.purpose, &answer("201", body));
             }
+            Purpose::Wait { .. } => panic!("nobody waits for a condition"),
             Purpose::Resend { stream, .. } => {
                 let (account, _) = self.waiting.remove(&(worker, *stream)).expect("it waits");
                 let is_token = |(name, _): &&(_, String)| *name == "authorization";

@@ -29,8 +29,8 @@ pub(crate) struct Gateway {
     /// How many TokenRequests there were.
     pub(crate) asked: usize,
     told: Vec<String>,
-    verdicts: Vec<(u32, Verdict<'static>)>,
-    resent: Vec<Call>,
+    pub(crate) verdicts: Vec<(u32, Verdict<'static>)>,
+    pub(crate) resent: Vec<Call>,
 }
 
 pub(crate) fn arrival(headers: &[Header]) -> Arrival<'_> {
@@ -57,7 +57,11 @@ impl Gateway {
         }
     }
 
-    fn request<'a>(&mut self, headers: &'a [Header], body: Body) -> Option<Verdict<'a>> {
+    pub(crate) fn request<'a>(
+        &mut self,
+        headers: &'a [Header],
+        body: Body,
+    ) -> Option<Verdict<'a>> {
         let arrival = Arrival { headers, body, source: self.source };
         self.worker.request(&self.policy, 1, &arrival, &self.memory, self.now)
     }
@@ -78,7 +82,7 @@ impl Gateway {
         self.worker.ended(1, &self.memory);
     }
 
-    fn tick(&mut self) {
+    pub(crate) fn tick(&mut self) {
         let effects = self.worker.tick(&self.policy, &self.memory, self.now);
         self.carry_out(effects);
     }
@@ -100,7 +104,7 @@ impl Gateway {
                 self.asked += 1;
                 self.token.clone()
             }
-            Purpose::Resend { .. } => return self.resent.push(call),
+            Purpose::Resend { .. } | Purpose::Wait { .. } => return self.resent.push(call),
             Purpose::Event | Purpose::Policy(_) => panic!("it is no live policy"),
             Purpose::Discovery(_) => answer("200", br#"{"issuer":"https://cluster"}"#),
             Purpose::Identity(_) => {
@@ -114,7 +118,7 @@ impl Gateway {
         self.answer(call.purpose, &reply);
     }
 
-    fn answer(&mut self, purpose: Purpose, answer: &Answer) {
+    pub(crate) fn answer(&mut self, purpose: Purpose, answer: &Answer) {
         let Self { worker, policy, memory, now, .. } = self;
         let effects = worker.answered(policy, purpose, answer, memory, *now);
         self.carry_out(effects);
@@ -173,7 +177,7 @@ pub(crate) fn told(verdict: &Verdict<'_>) -> String {
 }
 
 /// An answer in JSON.
-fn json(status: &str, body: &[u8]) -> Answer {
+pub(crate) fn json(status: &str, body: &[u8]) -> Answer {
     let Answer::Some { mut headers, body } = answer(status, body) else { panic!() };
     headers.push(("content-type".into(), b"application/json".to_vec()));
     Answer::Some { headers, body }
