@@ -188,9 +188,14 @@ pub(crate) fn tls(ca: &Path, protocol: &[u8]) -> Result<ClientConfig> {
     for certificate in CertificateDer::pem_file_iter(ca)? {
         roots.add(certificate?)?;
     }
+    Ok(trusting(roots, protocol))
+}
+
+/// TLS to servers whose certificate these roots vouch for, for this protocol only.
+pub(crate) fn trusting(roots: RootCertStore, protocol: &[u8]) -> ClientConfig {
     let mut tls = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     tls.alpn_protocols = vec![protocol.to_vec()];
-    Ok(tls)
+    tls
 }
 
 fn dechunk(mut bytes: &[u8]) -> Result<Vec<u8>> {

@@ -17,4 +17,5 @@ pub mod oracle;
 pub mod process;
 pub mod sample;
 pub mod soak;
+pub mod sp_invoke;
 pub mod stack;
