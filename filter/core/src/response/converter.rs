@@ -57,9 +57,11 @@ const MOST_OF_ERROR: usize = 16 * 1024;
 impl PodLog {
     pub(crate) fn of(attributes: &Attributes<'_>) -> Option<Self> {
         let Attributes::Resource(asked) = attributes else { return None };
-        let is_log = (asked.group, asked.resource, asked.subresource) == ("", "pods", "log");
+        if (asked.group, asked.resource, asked.subresource) != ("", "pods", "log") {
+            return None;
+        }
         let (namespace, name) = (asked.namespace.to_owned(), asked.name.clone().into_owned());
-        is_log.then_some(Self { namespace, name })
+        Some(Self { namespace, name })
     }
 }
 
