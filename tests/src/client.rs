@@ -20,6 +20,7 @@ pub struct Client {
     port: u16,
     tls: Arc<ClientConfig>,
     headers: Vec<(String, String)>,
+    patience: Duration,
 }
 
 #[derive(Clone)]
@@ -29,6 +30,9 @@ pub struct Response {
     pub body: Vec<u8>,
 }
 
+/// How long a client waits for an answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 // === impl Client ===
 
 impl Client {
@@ -37,7 +41,13 @@ impl Client {
         let address = url.strip_prefix("https://").context("not an https URL")?;
         let (host, port) = address.split_once(':').context("no port")?;
         let tls = Arc::new(tls(ca, b"http/1.1")?);
-        Ok(Self { host: host.to_owned(), port: port.parse()?, tls, headers: Vec::new() })
+        Ok(Self {
+            host: host.to_owned(),
+            port: port.parse()?,
+            tls,
+            headers: Vec::new(),
+            patience: PATIENCE,
+        })
     }
 
     /// A client that sends this header with every request.
@@ -45,6 +55,11 @@ impl Client {
         let mut client = self.clone();
         client.headers.push((name.to_owned(), value.to_owned()));
         client
+    }
+
+    /// A client that waits so long for an answer.
+    pub fn with_patience(&self, patience: Duration) -> Self {
+        Self { patience, ..self.clone() }
     }
 
     pub fn with_key(&self, key: &str) -> Self {
@@ -92,7 +107,7 @@ impl Client {
     pub fn raw(&self, request: &[u8]) -> Result<Response> {
         let tcp = TcpStream::connect((self.host.as_str(), self.port))?;
         tcp.set_nodelay(true)?;
-        tcp.set_read_timeout(Some(Duration::from_secs(30)))?;
+        tcp.set_read_timeout(Some(self.patience))?;
         let name = ServerName::try_from(self.host.clone())?;
         let connection = ClientConnection::new(Arc::clone(&self.tls), name)?;
         let mut stream = StreamOwned::new(connection, tcp);

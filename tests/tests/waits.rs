@@ -10,6 +10,7 @@ const JOBS: &str = "/apis/batch/v1/namespaces/default/jobs";
 const JOB: &str = r#"{"metadata":{"name":"NAME"},"spec":{"template":{"spec":{"restartPolicy":"Never","containers":[{"name":"c","image":"i"}]}}}}"#;
 
 fn wait(client: &Client, seconds: u64, path: &str) -> Response {
+    let client = client.with_patience(Duration::from_secs(seconds + 30));
     client.with("x-keyhole-wait", &seconds.to_string()).get(path).unwrap()
 }
 
@@ -80,7 +81,10 @@ fn a_client_learns_soon_that_an_object_is_as_it_wants_it() {
     });
     // What is so already is told at once, and what is not there, too.
     let start = Instant::now();
-    assert_eq!(wait(&client, 60, &format!("{JOBS}/done?for=complete")).field("/outcome"), "met");
+    assert_eq!(
+        wait(&client, 60, &format!("{JOBS}/done?for=complete")).field("/outcome"),
+        "met"
+    );
     assert_eq!(wait(&client, 60, &format!("{JOBS}/none?for=deleted")).field("/outcome"), "met");
     assert_eq!(wait(&client, 60, &format!("{JOBS}/none?for=complete")).status, 404);
     assert!(start.elapsed() < Duration::from_secs(30));
