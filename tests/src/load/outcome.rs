@@ -39,7 +39,8 @@ impl Outcome {
         let is_status =
             answer.field("/kind") == "Status" && answer.field("/code") == code.to_string();
         let may_retry = code != 503 || answer.header("retry-after").is_some();
-        if matches!(code, 429 | 503 | 504) && is_status && may_retry {
+        let is_unknown = code == 409 && answer.field("/reason") == "OutcomeUnknown";
+        if (matches!(code, 429 | 503 | 504) || is_unknown) && is_status && may_retry {
             Self::Refused(code)
         } else {
             let body = String::from_utf8_lossy(&answer.body);
