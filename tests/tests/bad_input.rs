@@ -38,7 +38,7 @@ fn a_policy_with_problems_fails_the_check_and_names_them() {
         let output = keyhole(&["policy", command, file]);
         assert_eq!(output.status.code(), Some(1), "{command}");
         let said = stderr(&output);
-        assert!(said.contains(&format!("{file}:1: apiVersion: is `keyhole/v2`")), "{said}");
+        assert!(said.contains(&format!("{file}:1:13: apiVersion: is `keyhole/v2`")), "{said}");
         assert!(output.stdout.is_empty());
     }
 }

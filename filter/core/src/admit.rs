@@ -1,33 +1,27 @@
 //! One request, from its head to what the host is to do with it.
 
+mod caller;
+mod permitted;
+
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::body::Watched;
-use crate::inspection::Inspection;
+pub use self::caller::Arrival;
+pub(crate) use self::caller::{find_caller, identify};
+pub(crate) use self::permitted::authorize;
 use crate::pod::lifecycle::{Flight, Held};
 use crate::policy::account::Account;
-use crate::policy::constraints::Target;
-use crate::policy::grant::{Conditions, Grant};
-use crate::policy::{Client, KeyRefused, NoRule, Policy};
-use crate::refusal::{Asked, Denial, Refusal, Refused};
+use crate::refusal::{Refusal, Refused};
 use crate::reply::Reply;
-use crate::request::attributes::Attributes;
-use crate::request::carried::Carried;
-use crate::request::defaults;
-use crate::request::head::{Body, Head, Header};
-use crate::request::media;
-use crate::request::streaming::Streaming;
 use crate::request::verb::Verb;
-use crate::request::{Method, Request};
 use crate::response::converter::PodLog;
-use crate::response::view::{self, View};
-use crate::time::{Steady, UnixTime};
+use crate::response::view::View;
+use crate::time::Steady;
 use crate::token::Token;
 use crate::token::tokens::Tokens;
-use crate::upstream::{self, Headers};
+use crate::upstream::Headers;
 use crate::wait;
 
 /// How far a request has come.
@@ -47,28 +41,11 @@ pub enum Verdict<'a> {
     Refuse(Refused),
 }
 
-/// A request as it arrives.
-#[derive(Clone, Copy, Debug)]
-pub struct Arrival<'a> {
-    pub headers: &'a [Header],
-    pub body: Body,
-    /// `address:port` of whoever sent it, behind the hops that are trusted; needed if
-    /// [`Policy::asks_for_source`].
-    pub source: Option<&'a [u8]>,
-}
-
 /// Who asks for what, as far as it is known: for logs and metrics.
 #[derive(Clone, Debug, Default)]
 pub struct Subject {
     pub client: Option<Arc<str>>,
     pub verb: Option<Verb>,
-}
-
-/// Who sent a request, which is not judged yet.
-#[derive(Debug)]
-pub(crate) struct Caller<'p, 'a> {
-    client: &'p Client,
-    head: Head<'a>,
 }
 
 /// The header list of a permitted request, credential included.
@@ -107,177 +84,6 @@ pub(crate) struct Pending<'a> {
     headers: Headers<'a>,
     reported: Option<Box<Refused>>,
     answer: Wanted,
-}
-
-/// What a permitted request is forwarded as.
-#[derive(Debug)]
-pub(crate) struct Permitted<'a> {
-    headers: Headers<'a>,
-    carried: Option<Carried>,
-    /// What it would have been refused with.
-    reported: Option<Refusal>,
-    /// What its body has to keep, all of them, each with the denial otherwise.
-    conditions: Vec<(Conditions, Denial)>,
-}
-
-/// Finds out who sent a request. Every path from here on that does not lead to a
-/// [`Forward`] refuses.
-pub(crate) fn identify<'p, 'a>(
-    policy: &'p Policy,
-    arrival: &Arrival<'a>,
-    now: UnixTime,
-) -> Result<Caller<'p, 'a>, Refused> {
-    let caller = find_caller(policy, arrival.headers, arrival.body, now)
-        .map_err(|refusal| Refused::new(Subject::default(), refusal))?;
-    match caller.client.sources().admit(arrival.source) {
-        Ok(()) => Ok(caller),
-        Err(wrong) => Err(caller.refuse(wrong.into())),
-    }
-}
-
-pub(crate) fn find_caller<'p, 'a>(
-    policy: &'p Policy,
-    headers: &'a [Header],
-    body: Body,
-    now: UnixTime,
-) -> Result<Caller<'p, 'a>, Refusal> {
-    let head = Head::parse(headers, body)?;
-    let key = head.key()?.ok_or(KeyRefused::Missing)?;
-    Ok(Caller { client: policy.identify(key, now)?, head })
-}
-
-pub(crate) fn authorize<'a>(
-    policy: &Policy,
-    client: &Client,
-    head: &Head<'a>,
-    request: &Request<'_>,
-) -> Result<Permitted<'a>, Refusal> {
-    if let Attributes::Resource(resource) = &request.attributes
-        && let Some(streaming) = Streaming::of(resource.subresource)
-    {
-        return Err(Denial::new(client.name(), &request.attributes).because(&streaming));
-    }
-    let mut target = request.target()?;
-    defaults::add(request, &mut target);
-    let (mut reported, mut conditions) = (None, Vec::new());
-    let mut authorize = |attributes: &Attributes<'_>| {
-        let denial = || Denial::new(client.name(), attributes);
-        let permit = policy.authorize(client, attributes);
-        match permit.map_err(|none| denial().because(&none))?.into_grant() {
-            Grant::Allowed => {}
-            Grant::If(given) => conditions.push((given, denial())),
-            Grant::Reported => reported = Some(denial().because(&NoRule)),
-        }
-        Ok::<(), Refusal>(())
-    };
-    authorize(&request.attributes)?;
-    if (request.method, head.body) == (Method::Get, Body::Follows) {
-        return Err(Refusal::BodyOnGet);
-    }
-    let carried = media::content_type(request.method, head)?;
-    if carried.is_some_and(|carried| carried.content_type() == media::APPLY) {
-        defaults::name_manager(request, client.name(), &mut target);
-        // The apiserver asks for this, too, but of the account.
-        authorize(&request.attributes.with_verb(Verb::Create))?;
-    }
-    let headers = upstream::headers(head, request.method, target, carried, client.name());
-    Ok(Permitted { headers, carried, reported, conditions })
-}
-
-// === impl Permitted ===
-
-impl Permitted<'_> {
-    /// What its body has to be held against, if there is something.
-    pub(crate) fn inspection(
-        &self,
-        request: &Request<'_>,
-    ) -> Result<Option<Inspection>, Refusal> {
-        let needed = self.asks_for_body() || self.carried.is_some_and(Carried::needs_body);
-        let Attributes::Resource(attributes) = &request.attributes else { return Ok(None) };
-        if !needed {
-            return Ok(None);
-        }
-        let carried = self.carried.ok_or(Refusal::BodyMissing)?;
-        let target = Target::of(attributes);
-        Ok(Some(Inspection { target, carried, conditions: self.conditions.clone() }))
-    }
-
-    pub(crate) fn asks_for_body(&self) -> bool {
-        !self.conditions.is_empty()
-    }
-
-    pub(crate) fn into_reported(self) -> Option<Refusal> {
-        self.reported
-    }
-}
-
-// === impl Caller ===
-
-impl<'p, 'a> Caller<'p, 'a> {
-    pub(crate) const fn client(&self) -> &'p Client {
-        self.client
-    }
-
-    /// Judges what is asked, and says what its body has to do with, if it does not just
-    /// pass.
-    pub(crate) fn judge(
-        self,
-        policy: &Policy,
-    ) -> Result<(Pending<'a>, Option<Watched>), Refused> {
-        let Self { client, head } = &self;
-        if let Err(exceeded) = client.limits().admit_body(head.content_length) {
-            return Err(self.refuse(exceeded.into()));
-        }
-        let request = match Request::parse(head.method, head.target) {
-            Ok(request) => request,
-            Err(error) => return Err(self.refuse(error.into())),
-        };
-        let verb = Some(request.attributes.verb());
-        let subject = Subject { client: Some(Arc::clone(client.name())), verb };
-        let told = |refusal| Refused::asked(subject.clone(), refusal, &request, head);
-        let permitted = authorize(policy, client, head, &request).map_err(told)?;
-        let view = View::of(head, &request).map_err(told)?;
-        let wait = wait::Wanted::of(head, &request).map_err(|own| told(own.into()))?;
-        if wait.is_some() {
-            // What it takes to wait.
-            let watch = request.attributes.with_verb(Verb::Watch);
-            let denied = |none| told(Denial::new(client.name(), &watch).because(&none));
-            policy.authorize(client, &watch).map_err(denied)?;
-        }
-        let inspection = permitted.inspection(&request).map_err(told)?;
-        let Permitted { headers, reported, .. } = permitted;
-        let reported = reported.map(told).map(Box::new);
-        let most = client.limits().body_bytes;
-        let watched = match (inspection, most) {
-            (Some(inspection), _) => {
-                let asked = Asked::new(&request, head);
-                Some(Watched::held(subject.clone(), most, inspection, asked))
-            }
-            (None, Some(most))
-                if head.body == Body::Follows && head.content_length.is_none() =>
-            {
-                Some(Watched::Bounded { subject: subject.clone(), most, passed: 0 })
-            }
-            (None, _) => None,
-        };
-        let account = Arc::clone(client.account());
-        let log = PodLog::of(&request.attributes).map(Box::new);
-        let answer = match (log, wait) {
-            (_, Some(wait)) => Wanted::Wait(Box::new(wait)),
-            (Some(log), None) => Wanted::Log(log),
-            (None, None) => Wanted::View(view),
-        };
-        let mut pending = Pending { account, subject, headers, reported, answer };
-        if view == View::Table {
-            pending.set_header("accept", view::ACCEPT_TABLE);
-        }
-        Ok((pending, watched))
-    }
-
-    pub(crate) fn refuse(self, refusal: Refusal) -> Refused {
-        let client = Some(Arc::clone(self.client.name()));
-        Refused::new(Subject { client, verb: None }, refusal)
-    }
 }
 
 // === impl Forward ===
@@ -372,7 +178,9 @@ impl<'a> Pending<'a> {
 pub(crate) mod tests {
     use super::*;
     use crate::config::load_policy;
+    use crate::policy::Policy;
     use crate::policy::key::KeyDigest;
+    use crate::request::head::{Body, Header};
     use crate::token::tests::{at, minted};
     use crate::worker::tests::{Gateway, arrival};
     use alloc::format;

@@ -10,6 +10,7 @@
 //!                               └─────────── Resume <───────────┘
 //! ```
 
+mod bodies;
 pub(crate) mod effect;
 mod fetch;
 pub(crate) mod identity;
@@ -18,6 +19,7 @@ pub(crate) mod notice;
 pub(crate) mod probe;
 pub(crate) mod skew;
 pub(crate) mod sweep;
+mod waits;
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -32,7 +34,7 @@ use self::skew::Skew;
 use self::sweep::Sweep;
 use crate::admit::{Arrival, Pending, Progress, Sent, Subject, Verdict, identify};
 use crate::answer::Answer;
-use crate::body::{Judged, Step, Watched};
+use crate::body::Watched;
 use crate::config::{Loaded, Revision};
 use crate::pod::cache::Cached;
 use crate::pod::quota::{self, Lease};
@@ -45,7 +47,7 @@ use crate::time::{Now, Steady, UnixTime};
 use crate::token::keys::Keys;
 use crate::token::tokens::Tokens;
 use crate::token::waiting::{Resumed, Waiter, Waiting};
-use crate::wait::{MOST_WAITS, Turn, Wait};
+use crate::wait::Wait;
 
 /// How often to look for tokens to renew.
 const IDLE: Duration = Duration::from_secs(1);
@@ -135,56 +137,6 @@ impl Worker {
         Some(verdict)
     }
 
-    fn begin_wait(
-        &mut self,
-        stream: u32,
-        pending: Pending<'static>,
-        now: Now,
-    ) -> Option<Verdict<'static>> {
-        let wanted = pending.wait()?.clone();
-        self.metrics.allowed(pending.subject());
-        let wait = Wait::new(wanted, pending, now.steady);
-        if self.waits.len() >= MOST_WAITS {
-            return Some(wait.refuse(Refusal::TooManyWaits));
-        }
-        self.waits.insert(stream, wait);
-        None
-    }
-
-    /// The next step of whoever waits for a condition.
-    fn turn_waits(&mut self, now: Now) -> Vec<Effect> {
-        let mut effects = Vec::new();
-        self.waits.retain(|stream, wait| match wait.turn(&mut self.tokens, now.steady) {
-            Turn::Wait => true,
-            Turn::Call { headers, timeout, sent } => {
-                effects.push(Effect::Call(Call::wait(*stream, sent, headers, timeout)));
-                true
-            }
-            Turn::End(verdict) => {
-                effects.push(Effect::Resume { stream: *stream, verdict });
-                false
-            }
-        });
-        effects
-    }
-
-    fn wait_answered(
-        &mut self,
-        stream: u32,
-        sent: &Sent,
-        answer: &Answer,
-        now: Now,
-    ) -> Option<Effect> {
-        let wait = self.waits.get_mut(&stream)?;
-        if answer.status() == Some(401) {
-            self.metrics.rejected();
-            wait.rejected(&mut self.tokens, sent.flight, now.steady);
-        }
-        let verdict = wait.answered(answer, now.steady)?;
-        self.waits.remove(&stream);
-        Some(Effect::Resume { stream, verdict })
-    }
-
     /// The part of it that needs no token.
     fn permit<'a>(
         &mut self,
@@ -203,29 +155,6 @@ impl Worker {
         let (pending, watched) = caller.judge(policy)?;
         self.bodies.extend(watched.map(|watched| (stream, watched)));
         Ok(pending)
-    }
-
-    /// More of a body has come, or its `end`. `here` is how much of it the host has at
-    /// hand: all of it while it is held, otherwise what is new.
-    pub fn body(&mut self, stream: u32, here: usize, end: bool) -> Step {
-        let Some(watched) = self.bodies.get_mut(&stream) else { return Step::Pass };
-        let step = watched.step(here, end);
-        if let Step::Refuse(refused) = &step {
-            self.metrics.refused(refused);
-        }
-        step
-    }
-
-    /// Judges a body that was held.
-    ///
-    /// # Errors
-    ///
-    /// The request may not go on.
-    pub fn whole_body(&mut self, stream: u32, body: &[u8]) -> Result<Judged, Refused> {
-        let Some(watched) = self.bodies.remove(&stream) else { return Ok(Judged::default()) };
-        let judged = watched.judge(body);
-        self.metrics.body_judged(&judged);
-        judged.map(|(_, judged)| judged)
     }
 
     /// A decision that is not made before the body has come is not counted yet.

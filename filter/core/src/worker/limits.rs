@@ -2,6 +2,7 @@
 
 use super::tests::{Gateway, list, policy_with, told};
 use super::*;
+use crate::body::Step;
 use crate::request::head::Body;
 use crate::token::tests::{at, minted};
 use alloc::string::{String, ToString};

@@ -1,0 +1,129 @@
+//! Who sends a request: found by its key, before what is asked is looked at.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+
+use super::permitted::{Permitted, authorize};
+use super::{Pending, Subject, Wanted};
+use crate::body::Watched;
+use crate::policy::{Client, KeyRefused, Policy};
+use crate::refusal::{Asked, Denial, Refusal, Refused};
+use crate::request::Request;
+use crate::request::head::{Body, Head, Header};
+use crate::request::verb::Verb;
+use crate::response::converter::PodLog;
+use crate::response::view::{self, View};
+use crate::time::UnixTime;
+use crate::wait;
+
+/// A request as it arrives.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival<'a> {
+    pub headers: &'a [Header],
+    pub body: Body,
+    /// `address:port` of whoever sent it, behind the hops that are trusted; needed if
+    /// [`Policy::asks_for_source`].
+    pub source: Option<&'a [u8]>,
+}
+
+/// Who sent a request, which is not judged yet.
+#[derive(Debug)]
+pub(crate) struct Caller<'p, 'a> {
+    client: &'p Client,
+    head: Head<'a>,
+}
+
+/// Finds out who sent a request. Every path from here on that does not lead to a
+/// [`Forward`](super::Forward) refuses.
+pub(crate) fn identify<'p, 'a>(
+    policy: &'p Policy,
+    arrival: &Arrival<'a>,
+    now: UnixTime,
+) -> Result<Caller<'p, 'a>, Refused> {
+    let caller = find_caller(policy, arrival.headers, arrival.body, now)
+        .map_err(|refusal| Refused::new(Subject::default(), refusal))?;
+    match caller.client.sources().admit(arrival.source) {
+        Ok(()) => Ok(caller),
+        Err(wrong) => Err(caller.refuse(wrong.into())),
+    }
+}
+
+pub(crate) fn find_caller<'p, 'a>(
+    policy: &'p Policy,
+    headers: &'a [Header],
+    body: Body,
+    now: UnixTime,
+) -> Result<Caller<'p, 'a>, Refusal> {
+    let head = Head::parse(headers, body)?;
+    let key = head.key()?.ok_or(KeyRefused::Missing)?;
+    Ok(Caller { client: policy.identify(key, now)?, head })
+}
+
+// === impl Caller ===
+
+impl<'p, 'a> Caller<'p, 'a> {
+    pub(crate) const fn client(&self) -> &'p Client {
+        self.client
+    }
+
+    /// Judges what is asked, and says what its body has to do with, if it does not just
+    /// pass.
+    pub(crate) fn judge(
+        self,
+        policy: &Policy,
+    ) -> Result<(Pending<'a>, Option<Watched>), Refused> {
+        let Self { client, head } = &self;
+        if let Err(exceeded) = client.limits().admit_body(head.content_length) {
+            return Err(self.refuse(exceeded.into()));
+        }
+        let request = match Request::parse(head.method, head.target) {
+            Ok(request) => request,
+            Err(error) => return Err(self.refuse(error.into())),
+        };
+        let verb = Some(request.attributes.verb());
+        let subject = Subject { client: Some(Arc::clone(client.name())), verb };
+        let told = |refusal| Refused::asked(subject.clone(), refusal, &request, head);
+        let permitted = authorize(policy, client, head, &request).map_err(told)?;
+        let view = View::of(head, &request).map_err(told)?;
+        let wait = wait::Wanted::of(head, &request).map_err(|own| told(own.into()))?;
+        if wait.is_some() {
+            // What it takes to wait.
+            let watch = request.attributes.with_verb(Verb::Watch);
+            let denied = |none| told(Denial::new(client.name(), &watch).because(&none));
+            policy.authorize(client, &watch).map_err(denied)?;
+        }
+        let inspection = permitted.inspection(&request).map_err(told)?;
+        let Permitted { headers, reported, .. } = permitted;
+        let reported = reported.map(told).map(Box::new);
+        let most = client.limits().body_bytes;
+        let watched = match (inspection, most) {
+            (Some(inspection), _) => {
+                let asked = Asked::new(&request, head);
+                Some(Watched::held(subject.clone(), most, inspection, asked))
+            }
+            (None, Some(most))
+                if head.body == Body::Follows && head.content_length.is_none() =>
+            {
+                Some(Watched::Bounded { subject: subject.clone(), most, passed: 0 })
+            }
+            (None, _) => None,
+        };
+        let account = Arc::clone(client.account());
+        let log = PodLog::of(&request.attributes).map(Box::new);
+        let answer = match (log, wait) {
+            (_, Some(wait)) => Wanted::Wait(Box::new(wait)),
+            (Some(log), None) => Wanted::Log(log),
+            (None, None) => Wanted::View(view),
+        };
+        let mut pending = Pending { account, subject, headers, reported, answer };
+        if view == View::Table {
+            pending.set_header("accept", view::ACCEPT_TABLE);
+        }
+        Ok((pending, watched))
+    }
+
+    pub(crate) fn refuse(self, refusal: Refusal) -> Refused {
+        let client = Some(Arc::clone(self.client.name()));
+        Refused::new(Subject { client, verb: None }, refusal)
+    }
+}

@@ -1,0 +1,65 @@
+//! Clients that wait for a condition of an object.
+
+use alloc::vec::Vec;
+
+use super::Worker;
+use super::effect::{Call, Effect};
+use crate::admit::{Pending, Sent, Verdict};
+use crate::answer::Answer;
+use crate::refusal::Refusal;
+use crate::time::Now;
+use crate::wait::{MOST_WAITS, Turn, Wait};
+
+// === impl Worker ===
+
+impl Worker {
+    pub(super) fn begin_wait(
+        &mut self,
+        stream: u32,
+        pending: Pending<'static>,
+        now: Now,
+    ) -> Option<Verdict<'static>> {
+        let wanted = pending.wait()?.clone();
+        self.metrics.allowed(pending.subject());
+        let wait = Wait::new(wanted, pending, now.steady);
+        if self.waits.len() >= MOST_WAITS {
+            return Some(wait.refuse(Refusal::TooManyWaits));
+        }
+        self.waits.insert(stream, wait);
+        None
+    }
+
+    /// The next step of whoever waits for a condition.
+    pub(super) fn turn_waits(&mut self, now: Now) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.waits.retain(|stream, wait| match wait.turn(&mut self.tokens, now.steady) {
+            Turn::Wait => true,
+            Turn::Call { headers, timeout, sent } => {
+                effects.push(Effect::Call(Call::wait(*stream, sent, headers, timeout)));
+                true
+            }
+            Turn::End(verdict) => {
+                effects.push(Effect::Resume { stream: *stream, verdict });
+                false
+            }
+        });
+        effects
+    }
+
+    pub(super) fn wait_answered(
+        &mut self,
+        stream: u32,
+        sent: &Sent,
+        answer: &Answer,
+        now: Now,
+    ) -> Option<Effect> {
+        let wait = self.waits.get_mut(&stream)?;
+        if answer.status() == Some(401) {
+            self.metrics.rejected();
+            wait.rejected(&mut self.tokens, sent.flight, now.steady);
+        }
+        let verdict = wait.answered(answer, now.steady)?;
+        self.waits.remove(&stream);
+        Some(Effect::Resume { stream, verdict })
+    }
+}
