@@ -171,7 +171,7 @@ BEGIN
     DECLARE @advice nvarchar(700);
     SELECT @step = step, @advice = CONCAT(N': ', meaning, N'; ', advice)
     FROM k8s.hresult
-    WHERE CHARINDEX(code, ERROR_MESSAGE()) > 0;
+    WHERE CHARINDEX(code, LOWER(ERROR_MESSAGE())) > 0;
     SET @number = CASE
       WHEN @method = N'GET' OR @step IN (N'dns', N'connect', N'trust') OR ERROR_NUMBER() IN (31622, 31624, 31625)
         THEN 50004

@@ -53,8 +53,8 @@ CREATE OR ALTER PROCEDURE k8s.read_manifest
 AS
 BEGIN
   SET NOCOUNT ON;
-  IF ISNULL(ISJSON(@manifest), 0) = 0
-    THROW 50001, 'the manifest is not JSON', 1;
+  IF ISNULL(ISJSON(@manifest, OBJECT), 0) = 0
+    THROW 50001, 'the manifest is not a JSON object', 1;
   DECLARE @written nvarchar(4000);
   SELECT
     @api_version = manifest.api_version,

@@ -41,7 +41,7 @@ BEGIN
         WHEN 8189 THEN N'permission'
         WHEN 15151 THEN N'permission'
         WHEN 50004 THEN COALESCE(
-          (SELECT TOP (1) step FROM k8s.hresult WHERE CHARINDEX(code, ERROR_MESSAGE()) > 0),
+          (SELECT TOP (1) step FROM k8s.hresult WHERE CHARINDEX(code, LOWER(ERROR_MESSAGE())) > 0),
           IIF(ERROR_MESSAGE() LIKE N'%(Msg 3162[245]:%', N'dns', N'gateway')
         )
         WHEN 50401 THEN N'key'
