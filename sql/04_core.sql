@@ -119,18 +119,18 @@ AS
 BEGIN
   SET NOCOUNT ON;
   IF @method <> N'GET' AND @@TRANCOUNT > 0
-    THROW 50002, 'a change in the cluster cannot be rolled back: commit first, or use k8s.enqueue', 1;
+    THROW 50002, 'a change in the cluster cannot be rolled back: commit first, turn autocommit on, or use k8s.enqueue', 1;
 
   DECLARE @credential sysname = (SELECT url FROM k8s.config);
   IF @credential IS NULL
     THROW 50003, 'k8s.config is empty: run 03_schema.sql', 1;
 
-  DECLARE @url nvarchar(max) = @credential + @path;
   IF @path IS NULL
     OR @path NOT LIKE N'/%'
     OR @path COLLATE Latin1_General_BIN2 LIKE N'%[^-A-Za-z0-9._~/?&=%:,]%'
-    OR LEN(@url) > 4000
+    OR LEN(@credential) + LEN(@path) > 4000
     THROW 50001, 'the path must start with "/", have its values percent-encoded, and fit into 4000 characters', 1;
+  DECLARE @url nvarchar(4000) = @credential + @path;
 
   -- Sending a change twice is for the caller to allow: it must be idempotent.
   SET @retry_count = ISNULL(@retry_count, IIF(@method = N'GET', 3, 0));

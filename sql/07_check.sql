@@ -25,7 +25,10 @@ BEGIN
   )
     SELECT
       @failed = N'credential',
-      @detail = CONCAT(N'no credential is named as k8s.config.url, "', @credential, N'": run 02_credential.sql');
+      @detail = CONCAT(
+        N'no credential is named as k8s.config.url, "', @credential,
+        N'", and granted to k8s_owner: run 02_credential.sql and 08_grants.sql'
+      );
   ELSE
   BEGIN
     BEGIN TRY

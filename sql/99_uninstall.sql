@@ -7,24 +7,24 @@ GO
 SET NOCOUNT ON;
 DECLARE @statements nvarchar(max);
 
-SELECT @statements = STRING_AGG(
+SELECT @statements = ISNULL(STRING_AGG(
   CONVERT(nvarchar(max), CONCAT(
     N'DROP ',
     CASE type WHEN 'P' THEN N'PROCEDURE' WHEN 'FN' THEN N'FUNCTION' ELSE N'TABLE' END,
     N' k8s.', QUOTENAME(name), N';'
   )),
   N' '
-)
+), N'')
 FROM sys.objects
 WHERE schema_id = SCHEMA_ID(N'k8s') AND type IN ('P', 'FN', 'U');
 EXECUTE sys.sp_executesql @statements;
 
-SELECT @statements = STRING_AGG(
+SELECT @statements = ISNULL(STRING_AGG(
   CONVERT(nvarchar(max), CONCAT(
     N'ALTER ROLE ', QUOTENAME(role.name), N' DROP MEMBER ', QUOTENAME(member.name), N';'
   )),
   N' '
-)
+), N'')
 FROM sys.database_role_members AS membership
 INNER JOIN sys.database_principals AS role ON role.principal_id = membership.role_principal_id
 INNER JOIN sys.database_principals AS member ON member.principal_id = membership.member_principal_id
