@@ -14,6 +14,7 @@ pub mod generate;
 pub mod load;
 pub mod mounts;
 pub mod oracle;
+pub mod page;
 pub mod process;
 pub mod sample;
 pub mod soak;

@@ -14,6 +14,7 @@ use std::{env, fs, thread};
 use keyhole_core::load_policy;
 use keyhole_tests::client::{Client, Response};
 use keyhole_tests::console::Console;
+use keyhole_tests::page::{blocks, page};
 use keyhole_tests::stack::{Stack, new_key, root};
 use serde_json::{Value, json};
 
@@ -27,17 +28,6 @@ const PLACES: [(&str, &str); 4] = [
     ("in a role", "/roles/0"),
     ("in a rule", "/roles/0/rules/0"),
 ];
-
-fn page(name: &str) -> String {
-    fs::read_to_string(root().join(name)).unwrap()
-}
-
-/// The fenced blocks of one language, in order.
-fn blocks(text: &str, language: &str) -> Vec<String> {
-    let fence = format!("```{language}\n");
-    let blocks = text.split(&fence).skip(1).filter_map(|rest| rest.split_once("\n```"));
-    blocks.map(|(block, _)| block.to_owned()).collect()
-}
 
 #[test]
 fn every_command_of_the_readme_runs() {
