@@ -70,8 +70,9 @@ fn promise_2_what_is_forwarded_is_what_was_judged() {
         ("/version",                                 "/version"),
         ("/version?",                                "/version"),
         ("/version?timeout=32s",                     "/version?timeout=32s"),
-        (PODS,                                       PODS),
-        ("/api/v1/namespaces/default/pods?watch=0",  PODS),
+        // a list has a bound
+        (PODS,                                       "/api/v1/namespaces/default/pods?limit=500"),
+        ("/api/v1/namespaces/default/pods?watch=0",  "/api/v1/namespaces/default/pods?limit=500"),
         ("/api/v1/namespaces/default/pods?l%69mit=5&labelSelector=a%3db%2Cc+in+(d)",
          "/api/v1/namespaces/default/pods?limit=5&labelSelector=a%3Db%2Cc%20in%20%28d%29"),
     ] {
