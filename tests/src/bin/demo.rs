@@ -2,11 +2,11 @@
 //! through a running stack. Ends with an error at the first step that is not as told.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use keyhole_tests::audit::Event;
-use keyhole_tests::client::{Client, Response};
+use keyhole_tests::sp_invoke::{Answer, Call, Credential, Instance, Options};
 use keyhole_tests::stack::{Stack, root};
 use serde_json::Value;
 
@@ -34,6 +34,8 @@ enum Expected {
 
 struct Narrator<'s> {
     stack: &'s Stack,
+    /// A double of SQL Server's client.
+    sql_server: Instance,
     steps: usize,
     colour: bool,
 }
@@ -58,7 +60,11 @@ fn main() -> Result<()> {
         std::env::args_os().nth(1).map_or_else(|| root().join("target/up"), PathBuf::from);
     let stack = Stack::running(&state)?;
     let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let mut narrator = Narrator { stack: &stack, steps: 0, colour };
+    let secret = format!(r#"{{"x-api-key":"{}"}}"#, stack.var("KEYHOLE_KEY"));
+    let credential = Credential::for_host(stack.var("KEYHOLE_URL"), &secret);
+    let ca = Path::new(stack.var("KEYHOLE_CA"));
+    let sql_server = Instance::start(ca, Options::default())?.with(credential);
+    let mut narrator = Narrator { stack: &stack, sql_server, steps: 0, colour };
     for step in BEFORE {
         narrator.tell(step)?;
     }
@@ -74,15 +80,15 @@ impl Narrator<'_> {
     fn tell(&mut self, step: &Step) -> Result<()> {
         self.title(step.title);
         println!("{}", step.tsql());
-        let response = step.send(&self.stack.anonymous(), self.stack.var("KEYHOLE_KEY"))?;
-        let id = response.header("x-request-id").context("a reply without a request id")?;
-        let event = self.stack.audit().find(id)?;
-        self.show("reply", &summary(&response)?);
+        let answer = step.call(&self.sql_server, self.stack.var("KEYHOLE_URL"))?;
+        let id = answer.value("$.response.headers.\"x-request-id\"");
+        let event = self.stack.audit().find(&id.context("a reply without a request id")?)?;
+        self.show("@response", &summary(&answer)?);
         match &event {
             Some(event) => self.show("audit log", &self.witness(event)?),
             None => self.show("audit log", "nothing: the request did not reach the apiserver"),
         }
-        step.check(&response, event.as_ref()).with_context(|| format!("`{}`", step.title))
+        step.check(&answer, event.as_ref()).with_context(|| format!("`{}`", step.title))
     }
 
     fn change_policy(&mut self) -> Result<()> {
@@ -134,9 +140,14 @@ impl Narrator<'_> {
 // === impl Step ===
 
 impl Step {
-    fn send(&self, client: &Client, key: &str) -> Result<Response> {
-        let client = if self.credential { client.with_key(key) } else { client.clone() };
-        client.send(self.method, self.path, self.payload)
+    fn call(&self, sql_server: &Instance, base: &str) -> Result<Answer> {
+        let url = format!("{base}{}", self.path);
+        Ok(sql_server.invoke(&Call {
+            method: self.method,
+            payload: Some(self.payload).filter(|payload| !payload.is_empty()),
+            credential: self.credential.then_some(base),
+            ..Call::to(&url)
+        })?)
     }
 
     fn tsql(&self) -> String {
@@ -156,7 +167,7 @@ impl Step {
         lines.join("\n")
     }
 
-    fn check(&self, response: &Response, event: Option<&Event>) -> Result<()> {
+    fn check(&self, answer: &Answer, event: Option<&Event>) -> Result<()> {
         let expected = match self.expected {
             Expected::Answered(status) => {
                 let event = event.context("the audit log does not know the request")?;
@@ -168,14 +179,18 @@ impl Step {
                 status
             }
         };
-        ensure!(response.status == expected, "{} instead of {expected}", response.status);
+        let code = code(answer)?;
+        ensure!(code == expected, "{code} instead of {expected}");
+        // As T-SQL sees it.
+        let returned = if (200..300).contains(&code) { 0 } else { code };
+        ensure!(answer.return_value == returned, "returned {}", answer.return_value);
         Ok(())
     }
 }
 
 /// The status, and the part of the JSON that tells most.
-fn summary(response: &Response) -> Result<String> {
-    let json = response.json()?;
+fn summary(answer: &Answer) -> Result<String> {
+    let json: Value = serde_json::from_str(&answer.query("$.result").context("no result")?)?;
     let kind = json["kind"].as_str().unwrap_or_default();
     let part = match kind {
         "Status" => json["message"].as_str().unwrap_or_default().to_owned(),
@@ -183,7 +198,12 @@ fn summary(response: &Response) -> Result<String> {
         "Pod" => format!("Pod {}, {}", json["metadata"]["name"], json["status"]["phase"]),
         _ => format!("gitVersion {}", json["gitVersion"]),
     };
-    Ok(format!("{} {part}", response.status))
+    Ok(format!("{} {part}", code(answer)?))
+}
+
+fn code(answer: &Answer) -> Result<u16> {
+    let code = answer.value("$.response.status.http.code").context("no status")?;
+    Ok(code.parse()?)
 }
 
 fn rule(policy: &str) -> Result<&str> {
