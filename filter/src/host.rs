@@ -42,6 +42,11 @@ pub(crate) fn set_decision(record: &str) -> Result<(), Status> {
     hostcalls::set_property(vec!["keyhole_decision"], Some(record.as_bytes()))
 }
 
+/// The same, as `wasm.keyhole_claims`.
+pub(crate) fn set_claims(claims: &str) -> Result<(), Status> {
+    hostcalls::set_property(vec!["keyhole_claims"], Some(claims.as_bytes()))
+}
+
 pub(crate) fn now() -> Now {
     let time = hostcalls::get_current_time().unwrap_or(UNIX_EPOCH);
     let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();

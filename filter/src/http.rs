@@ -6,7 +6,7 @@ use std::time::Duration;
 use keyhole_core::response::{self, Converter};
 use keyhole_core::{
     Arrival, Body, Header, Judged, Original, Policy, Refusal, Refused, Sent, Step, Subject,
-    Verdict,
+    Verdict, claims,
 };
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, Status};
@@ -58,6 +58,15 @@ impl Http {
             }
             None => Some(worker.request_without_policy(headers)),
         });
+        // Of somebody whose key is right.
+        let is_known = match &verdict {
+            None | Some(Verdict::Forward(_)) => true,
+            Some(Verdict::Refuse(refused)) => refused.subject.client.is_some(),
+            Some(Verdict::Answer(_)) => false,
+        };
+        if is_known && let Some(claims) = claims(&self.headers) {
+            host::set_claims(&claims)?;
+        }
         let Some(verdict) = verdict else {
             return host::tick_every(SOON).map(|()| Action::Pause);
         };

@@ -1,5 +1,8 @@
 //! Other forms of what is read, from a real apiserver.
 
+use std::fs;
+use std::time::{Duration, Instant};
+
 use keyhole_tests::client::{Client, Response};
 use keyhole_tests::stack::{Stack, new_key};
 use serde_json::{Value, json};
@@ -60,6 +63,19 @@ fn lists_are_read_as_flat_rows_and_without_noise() {
     assert!(full["items"][0]["metadata"]["managedFields"].is_array());
     assert!(compact["items"][0]["metadata"]["managedFields"].is_null());
     assert_eq!(compact["items"][0]["spec"], full["items"][0]["spec"]);
+
+    // Who says that he asks is in the log, and goes no further.
+    let ada = client.with("x-sql-login", "ada").get(PODS).unwrap();
+    let id = ada.header("x-request-id").unwrap().to_owned();
+    let start = Instant::now();
+    let line = loop {
+        let log = fs::read_to_string(stack.var("KEYHOLE_ACCESS_LOG")).unwrap();
+        if let Some(line) = log.lines().find(|line| line.contains(&id)) {
+            break serde_json::from_str::<Value>(line).unwrap();
+        }
+        assert!(start.elapsed() < Duration::from_secs(10), "it is not logged");
+    };
+    assert_eq!(line["claims"], r#"{"login":"ada"}"#);
 
     // Errors are what they were.
     let (status, missing) = read(&client, "table", &format!("{PODS}/none"));

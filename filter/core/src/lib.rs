@@ -76,6 +76,7 @@ pub use policy::{Client, Gateway, KeyRefused, NoRule, Permit, Policy};
 pub use refusal::{Asked, Forbidden, Refusal, Refused};
 pub use reply::Reply;
 pub use request::attributes::{Attributes, ResourceAttributes};
+pub use request::claims::claims;
 pub use request::content::Unreadable;
 pub use request::head::{Body, HeadError, Header};
 pub use request::media::Unsupported;

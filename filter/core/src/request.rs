@@ -2,6 +2,7 @@
 
 pub(crate) mod attributes;
 pub(crate) mod carried;
+pub(crate) mod claims;
 pub(crate) mod content;
 pub(crate) mod defaults;
 pub(crate) mod head;
