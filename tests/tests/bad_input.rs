@@ -114,7 +114,7 @@ fn setup_names_all_that_is_missing_at_once() {
     assert!(!setup.status.success());
     let said = stderr(&setup);
     assert!(
-        said.contains("missing: Rust, by rustup, rustup, ps (the package procps), openssl, Python 3 with pip, Go"),
+        said.contains("missing: Rust, by rustup, rustup, ps (the package procps), openssl, Python 3.11 or newer, with pip, Go"),
         "{said}"
     );
 }
