@@ -68,6 +68,9 @@ impl Http {
             host::set_claims(&claims)?;
         }
         let Some(verdict) = verdict else {
+            if let Some(record) = worker::with(|worker| worker.take_record(self.stream)) {
+                host::set_decision(&record)?;
+            }
             return host::tick_every(SOON).map(|()| Action::Pause);
         };
         if let Verdict::Forward(forward) = &verdict {

@@ -84,13 +84,15 @@ pub(crate) struct Pending<'a> {
     headers: Headers<'a>,
     reported: Option<Box<Refused>>,
     answer: Wanted,
+    /// For the log, if the gateway sends the request itself.
+    record: Option<Box<str>>,
 }
 
 // === impl Forward ===
 
 impl<'a> Forward<'a> {
     fn new(pending: Pending<'a>, token: &Token, flight: Flight) -> Self {
-        let Pending { account, subject, mut headers, reported, answer } = pending;
+        let Pending { account, subject, mut headers, reported, answer, .. } = pending;
         headers.push(("authorization", Cow::Owned(token.bearer().into_bytes())));
         Self { headers, sent: Sent { subject, account, flight, answer }, reported }
     }
@@ -134,6 +136,12 @@ impl<'a> Pending<'a> {
         }
     }
 
+    /// What the log says of a request that does not go by Envoy's router, and whether it
+    /// was only reported.
+    pub(crate) fn take_record(&mut self) -> (Option<Box<str>>, bool) {
+        (self.record.take(), self.reported.is_some())
+    }
+
     pub(crate) fn wait(&self) -> Option<&wait::Wanted> {
         match &self.answer {
             Wanted::Wait(wanted) => Some(wanted),
@@ -149,8 +157,8 @@ impl<'a> Pending<'a> {
     pub(crate) fn into_owned(self) -> Pending<'static> {
         let owned = |(name, value): (_, Cow<'_, [u8]>)| (name, Cow::Owned(value.into_owned()));
         let headers = self.headers.into_iter().map(owned).collect();
-        let Self { account, subject, reported, answer, .. } = self;
-        Pending { account, subject, headers, reported, answer }
+        let Self { account, subject, reported, answer, record, .. } = self;
+        Pending { account, subject, headers, reported, answer, record }
     }
 
     /// Ends the wait with the account's token, or with the reason why there is

@@ -106,7 +106,14 @@ fn depends_on_body(policy: &Policy, client: &Client, attempt: &Attempt<'_>) -> b
 /// What a policy is asked about a request; nothing if it is refused without.
 pub fn needs<'a>(attempt: &Attempt<'a>) -> Vec<Attributes<'a>> {
     match Request::parse(attempt.method.as_bytes(), attempt.target.as_bytes()) {
-        Ok(request) if !is_stream(&request) => attempt.asked(&request.attributes),
+        Ok(request) if !is_stream(&request) => {
+            let mut asked = attempt.asked(&request.attributes);
+            // To wait for an object is to watch it.
+            if request.own("for").is_some() {
+                asked.push(request.attributes.with_verb(Verb::Watch));
+            }
+            asked
+        }
         Ok(_) | Err(_) => Vec::new(),
     }
 }

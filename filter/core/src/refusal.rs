@@ -138,8 +138,7 @@ impl Refused {
     /// JSON object. `decision` is what was done.
     pub fn record(&self, decision: &'static str) -> Option<String> {
         let (asked, client) = (self.asked.as_ref()?, self.subject.client.as_ref()?);
-        let reason = self.refusal.to_string();
-        serde_json::to_string(&Record { client, decision, asked, reason }).ok()
+        asked.record(client, decision, self.refusal.to_string())
     }
 }
 
@@ -159,6 +158,18 @@ impl Asked {
             path: String::from_utf8_lossy(head.target).into_owned(),
             content_type,
         }
+    }
+}
+
+impl Asked {
+    /// A line of the log.
+    pub(crate) fn record(
+        &self,
+        client: &str,
+        decision: &'static str,
+        reason: String,
+    ) -> Option<String> {
+        serde_json::to_string(&Record { client, decision, asked: self, reason }).ok()
     }
 }
 

@@ -3,6 +3,7 @@
 //! body told how to send.
 
 use alloc::borrow::ToOwned;
+use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -170,6 +171,11 @@ pub(crate) fn verdict(sent: &Sent, answer: &Answer) -> Verdict<'static> {
         answer.text("content-type").is_some_and(|own| own.starts_with("application/json"));
     match (answer.status(), answer) {
         (Some(401), _) => rejected(sent),
+        // As for what passes by: SQL Server would send it again.
+        (Some(code @ (408 | 500 | 502..=504)), Answer::Some { .. }) if is_change(sent) => {
+            let cause = format!("the apiserver answered {code}");
+            refuse(sent, Refusal::OutcomeUnknown(cause))
+        }
         (Some(code @ 200), Answer::Some { body, .. }) if json => match &sent.answer {
             Wanted::View(View::Full) | Wanted::Log(_) | Wanted::Wait(_) => {
                 passed_on(code, answer, body.clone())
@@ -190,6 +196,9 @@ pub(crate) fn verdict(sent: &Sent, answer: &Answer) -> Verdict<'static> {
         _ if is_change(sent) => lost(sent),
         (None, _) if matches!(sent.answer, Wanted::View(View::Compact | View::Table)) => {
             refuse(sent, Refusal::TooLarge)
+        }
+        _ if matches!(sent.answer, Wanted::View(View::Compact | View::Table)) => {
+            refuse(sent, Refusal::NoAnswer)
         }
         _ => rejected(sent),
     }

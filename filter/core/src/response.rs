@@ -76,7 +76,7 @@ pub fn judge(sent: &Sent, headers: &[Header], end: bool) -> Step {
         return Step::Unauthorized;
     }
     // SQL Server sends a request again on these (@retry_count).
-    if matches!(head.status, 500 | 502 | 503 | 504) && is_change(sent) {
+    if matches!(head.status, 408 | 500 | 502..=504) && is_change(sent) {
         return Step::AskDetails;
     }
     let is_json = head.is_json();

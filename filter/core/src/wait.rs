@@ -32,7 +32,7 @@ use crate::request::head::Head;
 use crate::request::query;
 use crate::request::verb::Verb;
 use crate::resend;
-use crate::response::view;
+use crate::response::{converter, view};
 use crate::time::Steady;
 use crate::token::tokens::Tokens;
 
@@ -44,6 +44,8 @@ const PIECE: Duration = Duration::from_secs(3);
 const LATE: Duration = Duration::from_secs(5);
 /// After an answer that is none.
 const PAUSE: Duration = Duration::from_secs(1);
+/// Larger answers are not looked at: each of those that wait may hold one.
+const MOST_BYTES: usize = 256 * 1024;
 /// Of one worker; each has a request under way all the time.
 pub(crate) const MOST_WAITS: usize = 64;
 
@@ -88,7 +90,7 @@ enum Step {
     /// To be asked for, but not before this.
     Ask(Next, Steady),
     /// Asked for; lost if there is no answer by then.
-    Asked(Next, Steady),
+    Asked { next: Next, at: Steady, lost_at: Steady },
 }
 
 #[derive(Clone, Debug)]
@@ -104,6 +106,11 @@ pub(crate) enum Turn {
     Call { headers: Vec<(&'static str, String)>, timeout: Duration, sent: Sent },
     End(Verdict<'static>),
     Wait,
+}
+
+fn is_status(answer: &Answer) -> bool {
+    let kind = |document: Value| document.get("kind").is_some_and(|kind| kind == "Status");
+    answer.json().is_some_and(kind)
 }
 
 // === impl Wanted ===
@@ -128,8 +135,12 @@ impl Wanted {
         }))
     }
 
-    /// The path of one step; what the policy was asked about is this object, and a watch
-    /// of it by its name.
+    /// What it takes to wait beside the object itself.
+    pub(crate) fn watch(&self) -> String {
+        self.target(&Next::Watch(String::new()), PIECE)
+    }
+
+    /// The path of one step.
     fn target(&self, next: &Next, piece: Duration) -> String {
         match next {
             Next::Get => self.path.clone(),
@@ -165,8 +176,8 @@ impl Wait {
         }
         let next = match &self.step {
             Step::Ask(next, not_before) if now >= *not_before => next.clone(),
-            Step::Asked(next, lost_at) if now >= *lost_at => next.clone(),
-            Step::Ask(..) | Step::Asked(..) => return Turn::Wait,
+            Step::Asked { next, lost_at, .. } if now >= *lost_at => next.clone(),
+            Step::Ask(..) | Step::Asked { .. } => return Turn::Wait,
         };
         let forward = match self.pending.clone().resume(tokens, now) {
             Progress::Pending(_) => return Turn::Wait,
@@ -186,7 +197,8 @@ impl Wait {
             }
         }
         let timeout = piece.saturating_add(LATE);
-        self.step = Step::Asked(next, now.after(timeout.saturating_add(PAUSE)));
+        let lost_at = now.after(timeout.saturating_add(PAUSE));
+        self.step = Step::Asked { next, at: now, lost_at };
         Turn::Call { headers, timeout, sent: forward.sent().clone() }
     }
 
@@ -196,20 +208,32 @@ impl Wait {
         answer: &Answer,
         now: Steady,
     ) -> Option<Verdict<'static>> {
-        let Step::Asked(next, _) = &self.step else { return None };
-        let next = next.clone();
+        let Step::Asked { next, at, .. } = &self.step else { return None };
+        let (next, at) = (next.clone(), *at);
         match (answer.status(), &next) {
+            (Some(200), _) if answer.body().len() > MOST_BYTES => {
+                Some(self.pending.clone().refuse(Refusal::TooLarge))
+            }
             (Some(200), Next::Get) => self.see(answer.json()?, now),
-            (Some(200), Next::Watch(_)) => self.see_events(answer.body(), &next, now),
-            (Some(404), Next::Get) if self.wanted.condition == Condition::Deleted => {
+            // Who does not hold a watch open would be asked without end.
+            (Some(200), Next::Watch(_)) => {
+                let not_before = now.max(at.after(PAUSE));
+                self.see_events(answer.body(), &next, not_before)
+            }
+            (Some(404), Next::Get)
+                if self.wanted.condition == Condition::Deleted && is_status(answer) =>
+            {
                 Some(self.end(Outcome::Met))
             }
             // It has gone while it was waited for.
             (Some(404), _) if !self.object.is_null() => Some(self.end(Outcome::Failed)),
             // The version is too old to watch from.
-            (Some(410), _) => self.ask(Next::Get, now),
+            (Some(410), _) => self.ask(Next::Get, now.after(PAUSE)),
             (Some(code @ (400..=499)), _) if ![401, 408, 429].contains(&code) => {
-                let body = answer.body().to_vec();
+                let body = match is_status(answer) {
+                    true => answer.body().to_vec(),
+                    false => converter::error(code, answer.body()).into_bytes(),
+                };
                 Some(Verdict::Answer(Reply::of_apiserver(code, body)))
             }
             _ => self.ask(next, now.after(PAUSE)),
@@ -254,7 +278,7 @@ impl Wait {
                     let met = self.wanted.condition == Condition::Deleted;
                     return Some(self.end(if met { Outcome::Met } else { Outcome::Failed }));
                 }
-                Some("ERROR") => return self.ask(Next::Get, now),
+                Some("ERROR") => return self.ask(Next::Get, now.after(PAUSE)),
                 _ => {}
             }
         }

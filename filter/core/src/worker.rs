@@ -21,6 +21,7 @@ pub(crate) mod skew;
 pub(crate) mod sweep;
 mod waits;
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -69,6 +70,8 @@ pub struct Worker {
     resumed: HashMap<u32, Sent>,
     /// Requests that were sent once more, until when they are waited for.
     resent: Vec<(u32, Sent, Steady)>,
+    /// What the log is to say of requests that the gateway sends itself.
+    records: HashMap<u32, Box<str>>,
     /// Clients that wait for a condition.
     waits: HashMap<u32, Wait>,
     /// Bodies that do not just pass, by their streams.
@@ -116,8 +119,8 @@ impl Worker {
             Ok(pending) if pending.wait().is_some() => {
                 return self.begin_wait(stream, pending.into_owned(), now);
             }
-            Ok(pending) if pending.wants_whole_answer() => {
-                self.metrics.allowed(pending.subject());
+            Ok(mut pending) if pending.wants_whole_answer() => {
+                self.note(stream, &mut pending);
                 let waiter = Waiter::Again(Whole::bodiless(pending.into_owned()));
                 let wait = policy.gateway.token_wait;
                 return self.waiting.push(stream, waiter, wait, now.steady).err();
@@ -135,6 +138,18 @@ impl Worker {
         };
         self.decided(stream, &verdict);
         Some(verdict)
+    }
+
+    /// Counts a request that the gateway sends itself.
+    fn note(&mut self, stream: u32, pending: &mut Pending<'_>) {
+        let (record, is_reported) = pending.take_record();
+        self.records.extend(record.map(|record| (stream, record)));
+        self.metrics.sent_by_gateway(pending.subject(), is_reported);
+    }
+
+    /// For the log, of a request that waits and will not be forwarded.
+    pub fn take_record(&mut self, stream: u32) -> Option<Box<str>> {
+        self.records.remove(&stream)
     }
 
     /// The part of it that needs no token.
@@ -204,6 +219,8 @@ impl Worker {
         original: Original,
         now: Now,
     ) -> Option<Verdict<'static>> {
+        // What it was sent as has not left.
+        self.resumed.remove(&stream);
         let Some(whole) = Whole::new(policy, original, now) else {
             let refused = Refused::new(Subject::default(), Refusal::Host);
             return Some(Verdict::Refuse(refused));
@@ -214,13 +231,15 @@ impl Worker {
 
     /// As whom a request went that had waited.
     pub fn take_sent(&mut self, stream: u32) -> Option<Sent> {
-        self.resumed.remove(&stream)
+        let resent = || self.resent.iter().find(|(own, ..)| *own == stream);
+        self.resumed.remove(&stream).or_else(|| resent().map(|(_, sent, _)| sent.clone()))
     }
 
     /// Forgets a stream that has ended.
     pub fn ended(&mut self, stream: u32, shared: &dyn Shared) {
         self.bodies.remove(&stream);
         self.waits.remove(&stream);
+        self.records.remove(&stream);
         if let Some(lease) = self.leases.remove(&stream) {
             lease.give_back(shared);
         }

@@ -1,6 +1,7 @@
 //! Who sends a request: found by its key, before what is asked is looked at.
 
 use alloc::boxed::Box;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 
 use super::permitted::{Permitted, authorize};
@@ -10,7 +11,6 @@ use crate::policy::{Client, KeyRefused, Policy};
 use crate::refusal::{Asked, Denial, Refusal, Refused};
 use crate::request::Request;
 use crate::request::head::{Body, Head, Header};
-use crate::request::verb::Verb;
 use crate::response::converter::PodLog;
 use crate::response::view::{self, View};
 use crate::time::UnixTime;
@@ -86,11 +86,13 @@ impl<'p, 'a> Caller<'p, 'a> {
         let permitted = authorize(policy, client, head, &request).map_err(told)?;
         let view = View::of(head, &request).map_err(told)?;
         let wait = wait::Wanted::of(head, &request).map_err(|own| told(own.into()))?;
-        if wait.is_some() {
-            // What it takes to wait.
-            let watch = request.attributes.with_verb(Verb::Watch);
-            let denied = |none| told(Denial::new(client.name(), &watch).because(&none));
-            policy.authorize(client, &watch).map_err(denied)?;
+        if let Some(wait) = &wait {
+            let target = wait.watch();
+            let watch = Request::parse(b"GET", target.as_bytes())
+                .map_err(|error| told(error.into()))?;
+            let denied =
+                |none| told(Denial::new(client.name(), &watch.attributes).because(&none));
+            policy.authorize(client, &watch.attributes).map_err(denied)?;
         }
         let inspection = permitted.inspection(&request).map_err(told)?;
         let Permitted { headers, reported, .. } = permitted;
@@ -115,7 +117,15 @@ impl<'p, 'a> Caller<'p, 'a> {
             (Some(log), None) => Wanted::Log(log),
             (None, None) => Wanted::View(view),
         };
-        let mut pending = Pending { account, subject, headers, reported, answer };
+        let mut pending = Pending { account, subject, headers, reported, answer, record: None };
+        if pending.wants_whole_answer() || pending.wait().is_some() {
+            let (decision, reason) = match &pending.reported {
+                None => ("allowed", String::new()),
+                Some(refused) => ("reported", refused.refusal.to_string()),
+            };
+            let record = Asked::new(&request, head).record(client.name(), decision, reason);
+            pending.record = record.map(String::into_boxed_str);
+        }
         if view == View::Table {
             pending.set_header("accept", view::ACCEPT_TABLE);
         }

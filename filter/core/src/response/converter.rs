@@ -185,7 +185,7 @@ impl Converter {
     }
 }
 
-fn error(status: u16, said: &[u8]) -> String {
+pub(crate) fn error(status: u16, said: &[u8]) -> String {
     let said = String::from_utf8_lossy(said);
     let message = match said.trim() {
         "" => "the apiserver sent nothing but this code".to_owned(),

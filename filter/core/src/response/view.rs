@@ -26,6 +26,8 @@ pub(crate) enum View {
 
 /// How the apiserver is asked for a table.
 pub(crate) const ACCEPT_TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io";
+/// About as many as 4 MiB of pods have. A VM never gives back what more would take.
+const MOST_VALUES: usize = 400_000;
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// `metav1.Table`, as far as it is looked at.
@@ -84,6 +86,10 @@ impl View {
 
     /// `None` if the document is not what it should be.
     pub(crate) fn show(self, document: &[u8]) -> Option<Vec<u8>> {
+        let values = document.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count();
+        if values > MOST_VALUES {
+            return None;
+        }
         let shown = match self {
             Self::Full => return Some(document.to_vec()),
             Self::Compact => compact(document)?,

@@ -51,6 +51,7 @@ struct Status {
     phase: String,
     conditions: Vec<Said>,
     observed_generation: Option<u64>,
+    replicas: u64,
     updated_replicas: u64,
     available_replicas: u64,
 }
@@ -85,9 +86,10 @@ impl Condition {
     /// What an object that exists says to it; `None`: wait on.
     pub(crate) fn outcome(self, object: &Value) -> Option<Outcome> {
         let Object { metadata, spec, status } = Object::deserialize(object).ok()?;
-        let holds = |kind: &str| {
-            status.conditions.iter().any(|said| said.kind == kind && said.status == "True")
+        let has = |kind: &str, word: &str| {
+            status.conditions.iter().any(|said| said.kind == kind && said.status == word)
         };
+        let holds = |kind: &str| has(kind, "True");
         let met = |is: bool| is.then_some(Outcome::Met);
         match (self, status.phase.as_str()) {
             (Self::Deleted, _) => None,
@@ -97,10 +99,13 @@ impl Condition {
             }
             (Self::Complete, _) if holds("Failed") => Some(Outcome::Failed),
             (Self::Complete, _) => met(holds("Complete")),
+            (Self::Ready, _) if has("Progressing", "False") => Some(Outcome::Failed),
             (Self::Ready, _) => match spec.replicas {
                 // As `kubectl rollout status` judges.
                 Some(replicas) => met(status.observed_generation >= Some(metadata.generation)
                     && status.updated_replicas >= replicas
+                    // No pod of an earlier revision is left.
+                    && status.replicas <= status.updated_replicas
                     && status.available_replicas >= replicas),
                 None => met(holds("Ready")),
             },
@@ -144,6 +149,9 @@ mod tests {
             (Ready,    r#"{"metadata":{"generation":2},"spec":{"replicas":2},"status":{"observedGeneration":2,"updatedReplicas":2,"availableReplicas":2}}"#, Some(Met)),
             (Ready,    r#"{"metadata":{"generation":2},"spec":{"replicas":2},"status":{"observedGeneration":1,"updatedReplicas":2,"availableReplicas":2}}"#, None),
             (Ready,    r#"{"metadata":{"generation":2},"spec":{"replicas":2},"status":{"observedGeneration":2,"updatedReplicas":1,"availableReplicas":2}}"#, None),
+            // one of the old and one of the new, which does not come up
+            (Ready,    r#"{"metadata":{"generation":2},"spec":{"replicas":1},"status":{"observedGeneration":2,"replicas":2,"updatedReplicas":1,"availableReplicas":1}}"#, None),
+            (Ready,    r#"{"metadata":{"generation":2},"spec":{"replicas":1},"status":{"observedGeneration":2,"conditions":[{"type":"Progressing","status":"False"}]}}"#, Some(Failed)),
             (Ready,    r#"{"metadata":{"generation":1},"spec":{"replicas":0},"status":{"observedGeneration":1}}"#, Some(Met)),
             (Ready,    r#"{"metadata":{"generation":1},"spec":{"replicas":0}}"#,                None),
             (Deleted,  r#"{"status":{"phase":"Succeeded"}}"#,                                   None),

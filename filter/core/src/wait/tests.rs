@@ -82,13 +82,21 @@ fn an_object_is_watched_piece_by_piece_until_it_is_as_wanted() {
     let list = "/api/v1/namespaces/d/pods?watch=true&fieldSelector=metadata.name%3Dp";
     assert_eq!(path, format!("{list}&resourceVersion=5&timeoutSeconds=3"));
     // Nothing new, then something that is not it, then it.
+    gateway.now = at(1003);
     gateway.answer(watch.purpose, &json("200", b""));
     let (watch, path) = call(&mut gateway);
     assert!(path.contains("resourceVersion=5&"), "{path}");
+    gateway.now = at(1006);
     gateway
         .answer(watch.purpose, &json("200", event("MODIFIED", &pod(7, "Running")).as_bytes()));
     let (watch, path) = call(&mut gateway);
     assert!(path.contains("resourceVersion=7&"), "{path}");
+    // Who ends it at once is not asked again at once.
+    gateway.answer(watch.purpose, &json("200", b""));
+    assert!(gateway.resent.is_empty());
+    gateway.now = at(1007);
+    gateway.tick();
+    let (watch, _) = call(&mut gateway);
     let both =
         event("MODIFIED", &pod(8, "Succeeded")) + &event("DELETED", &pod(9, "Succeeded"));
     gateway.answer(watch.purpose, &json("200", both.as_bytes()));
@@ -105,7 +113,10 @@ fn a_wait_ends_in_one_way() {
         ("complete", ("403", "{}".to_string()),    None,                                              Some("403")),
         ("ready",    ("200", pod(5, "Pending")),   Some(("200", event("DELETED", &pod(6, "Pending")))), Some("failed p")),
         ("ready",    ("200", pod(5, "Pending")),   Some(("403", "{}".to_string())),                   Some("403")),
-        ("deleted",  ("404", "{}".to_string()),    None,                                              Some("met -")),
+        ("deleted",  ("404", r#"{"kind":"Status"}"#.to_string()), None,                               Some("met -")),
+        // no such path is not the end of an object
+        ("deleted",  ("404", "404 page not found".to_string()), None,                                 Some("404")),
+        ("complete", ("200", format!("[{}0]", "0,".repeat(150_000))), None,                           Some("413")),
         ("deleted",  ("200", pod(5, "Running")),   Some(("200", event("DELETED", &pod(6, "Running")))), Some("met p")),
         // what is wrong for a while is asked again
         ("complete", ("503", "{}".to_string()),    None,                                              None),

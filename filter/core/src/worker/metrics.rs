@@ -67,8 +67,8 @@ impl Metrics {
     }
 
     /// A request that the gateway sends itself.
-    pub(crate) fn allowed(&mut self, subject: &Subject) {
-        self.decision(subject, "allowed");
+    pub(crate) fn sent_by_gateway(&mut self, subject: &Subject, is_reported: bool) {
+        self.decision(subject, if is_reported { "reported" } else { "allowed" });
     }
 
     pub(crate) fn refused(&mut self, refused: &Refused) {

@@ -326,9 +326,9 @@ fn the_answer_to_the_second_attempt_is_passed_on_if_it_is_the_apiservers() {
     for (answer, expected) in [
         (json("201", b"{}"),              "201 {}"),
         (json("404", b"{}"),              "404 {}"),
-        (json("503", b"{}"),              "503 {}"),
-        (answer("503", b"upstream"),      nothing),
-        (answer("504", b"upstream"),      nothing),
+        (json("503", b"{}"),              "409 the apiserver answered 503; whether the change was carried out is not known: look at the object before you send it again"),
+        (answer("503", b"upstream"),      "409 the apiserver answered 503; whether the change was carried out is not known: look at the object before you send it again"),
+        (answer("504", b"upstream"),      "409 the apiserver answered 504; whether the change was carried out is not known: look at the object before you send it again"),
         (answer("", b""),                 nothing),
         (Answer::None,                    nothing),
     ] {

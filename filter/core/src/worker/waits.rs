@@ -16,11 +16,11 @@ impl Worker {
     pub(super) fn begin_wait(
         &mut self,
         stream: u32,
-        pending: Pending<'static>,
+        mut pending: Pending<'static>,
         now: Now,
     ) -> Option<Verdict<'static>> {
         let wanted = pending.wait()?.clone();
-        self.metrics.allowed(pending.subject());
+        self.note(stream, &mut pending);
         let wait = Wait::new(wanted, pending, now.steady);
         if self.waits.len() >= MOST_WAITS {
             return Some(wait.refuse(Refusal::TooManyWaits));
