@@ -26,7 +26,8 @@ pub(crate) struct Arguments {
 struct Side {
     /// As whom, from where and how much.
     traits: Vec<String>,
-    keys: BTreeMap<String, String>,
+    /// Digests, and when they are valid, in the policy's order.
+    keys: Vec<(String, String)>,
     /// By the terms that they are given on.
     permissions: BTreeMap<String, Permissions>,
 }
@@ -129,16 +130,10 @@ impl Side {
             let start: String = digest.chars().take(12).collect();
             format!("key {start}...{validity}")
         };
-        for (digest, validity) in &self.keys {
-            if after.keys.get(digest) != Some(validity) {
-                lines.push(format!("- {}", key(digest, validity)));
-            }
-        }
-        for (digest, validity) in &after.keys {
-            if self.keys.get(digest) != Some(validity) {
-                lines.push(format!("+ {}", key(digest, validity)));
-            }
-        }
+        let gone = self.keys.iter().filter(|key| !after.keys.contains(key));
+        lines.extend(gone.map(|(digest, validity)| format!("- {}", key(digest, validity))));
+        let new = after.keys.iter().filter(|key| !self.keys.contains(key));
+        lines.extend(new.map(|(digest, validity)| format!("+ {}", key(digest, validity))));
         lines.extend(self.permissions_not_in(after).iter().map(|rule| format!("- {rule}")));
         lines.extend(after.permissions_not_in(self).iter().map(|rule| format!("+ {rule}")));
         lines
