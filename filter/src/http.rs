@@ -89,9 +89,7 @@ impl Http {
         let now = host::now();
         let verdict =
             worker::with(|worker| worker.send_whole(policy, self.stream, original, now));
-        host::tick_every(SOON)?;
-        verdict.map_or(Ok(()), |verdict| carry_out(&verdict).map(drop))?;
-        Ok(Action::Pause)
+        pause(verdict.as_ref())
     }
 
     fn source(&self) -> Option<Vec<u8>> {
@@ -171,9 +169,7 @@ impl Http {
         let verdict = worker::with(|worker| {
             worker.unauthorized(policy, self.stream, sent, original, now)
         });
-        host::tick_every(SOON)?;
-        verdict.map_or(Ok(()), |verdict| carry_out(&verdict).map(drop))?;
-        Ok(Action::Pause)
+        pause(verdict.as_ref())
     }
 }
 
@@ -189,6 +185,13 @@ pub(crate) fn carry_out(verdict: &Verdict<'_>) -> Result<Outcome, Status> {
         }
         Verdict::Refuse(refused) => refuse(refused).map(|()| Outcome::Answered),
     }
+}
+
+/// The stream waits for the root context, or for its reply to be sent.
+fn pause(verdict: Option<&Verdict<'_>>) -> Result<Action, Status> {
+    host::tick_every(SOON)?;
+    verdict.map_or(Ok(()), |verdict| carry_out(verdict).map(drop))?;
+    Ok(Action::Pause)
 }
 
 fn refuse(refused: &Refused) -> Result<(), Status> {

@@ -15,6 +15,7 @@ mod source;
 pub(crate) mod suite;
 mod syntax;
 pub(crate) mod text;
+mod words;
 mod written;
 
 use alloc::string::String;

@@ -26,6 +26,8 @@ use crate::request::media::{self, Unsupported};
 use crate::request::{Request, RequestError};
 use crate::wait::Unwanted;
 
+const METHODS: &str = "GET, POST, PUT, PATCH, DELETE";
+
 /// A refusal, and whom it is addressed to.
 #[derive(Clone, Debug)]
 pub struct Refused {
@@ -43,6 +45,16 @@ pub struct Asked {
     pub path: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content_type: Option<&'static str>,
+}
+
+/// A line of the decision log, without the time.
+#[derive(Serialize)]
+struct Record<'a> {
+    client: &'a str,
+    decision: &'static str,
+    #[serde(flatten)]
+    asked: &'a Asked,
+    reason: String,
 }
 
 /// `Display` is the sentence for the operator's log. It never contains a secret.
@@ -64,13 +76,15 @@ pub enum Refusal {
     Key(#[from] KeyRefused),
     #[error("the apiserver did not answer in time")]
     NoAnswer,
+    #[error("not ready: {0}")]
+    NotReady(String),
+    #[error("the answer cannot be shown as it was asked for: ask for `view=full`")]
+    NoView,
     /// A change may have been carried out, or not.
     #[error(
         "{0}; whether the change was carried out is not known: look at the object before you send it again"
     )]
     OutcomeUnknown(String),
-    #[error("not ready: {0}")]
-    NotReady(String),
     #[error(transparent)]
     Request(#[from] RequestError),
     #[error("no token for the ServiceAccount {account} can be had: {failure}")]
@@ -79,22 +93,20 @@ pub enum Refusal {
         "the apiserver answered 401 to the token of the ServiceAccount {0}: try again; if it stays so, look at what stands behind this resource, and at the client's `audiences`"
     )]
     TokenRejected(Arc<Account>),
-    #[error("too many requests are waiting for a token of the ServiceAccount {0}")]
-    TooManyWaiting(Arc<Account>),
-    #[error("the answer cannot be shown as it was asked for: ask for `view=full`")]
-    NoView,
     #[error("the answer is larger than 4 MiB, or was lost: ask for less, with `limit`")]
     TooLarge,
+    #[error("too many requests are waiting for a token of the ServiceAccount {0}")]
+    TooManyWaiting(Arc<Account>),
     #[error("too many clients wait already: try again")]
     TooManyWaits,
-    #[error(transparent)]
-    Unwanted(#[from] Unwanted),
     #[error("the view is none of `table`, `compact`, `full`: write one of them")]
     UnknownView,
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
     #[error(transparent)]
     Unsupported(#[from] Unsupported),
+    #[error(transparent)]
+    Unwanted(#[from] Unwanted),
     #[error("no token for the ServiceAccount {0} came in time: try again")]
     WaitedTooLong(Arc<Account>),
     #[error(transparent)]
@@ -107,8 +119,6 @@ pub struct Forbidden {
     message: String,
     details: Details,
 }
-
-const METHODS: &str = "GET, POST, PUT, PATCH, DELETE";
 
 /// A denial that lacks its reason.
 #[derive(Clone, Debug)]
@@ -159,9 +169,7 @@ impl Asked {
             content_type,
         }
     }
-}
 
-impl Asked {
     /// A line of the log.
     pub(crate) fn record(
         &self,
@@ -171,16 +179,6 @@ impl Asked {
     ) -> Option<String> {
         serde_json::to_string(&Record { client, decision, asked: self, reason }).ok()
     }
-}
-
-/// A line of the decision log, without the time.
-#[derive(Serialize)]
-struct Record<'a> {
-    client: &'a str,
-    decision: &'static str,
-    #[serde(flatten)]
-    asked: &'a Asked,
-    reason: String,
 }
 
 // === impl Denial ===

@@ -17,7 +17,7 @@ use crate::reply::Reply;
 use crate::request::head::{Body, Header};
 use crate::request::verb::Verb;
 use crate::response::view::View;
-use crate::response::{self, is_change};
+use crate::response::{self, is_change, is_retried};
 use crate::time::{Now, Steady};
 use crate::token::tokens::Tokens;
 use crate::token::waiting::Resumed;
@@ -171,8 +171,7 @@ pub(crate) fn verdict(sent: &Sent, answer: &Answer) -> Verdict<'static> {
         answer.text("content-type").is_some_and(|own| own.starts_with("application/json"));
     match (answer.status(), answer) {
         (Some(401), _) => rejected(sent),
-        // As for what passes by: SQL Server would send it again.
-        (Some(code @ (408 | 500 | 502..=504)), Answer::Some { .. }) if is_change(sent) => {
+        (Some(code), Answer::Some { .. }) if is_retried(code) && is_change(sent) => {
             let cause = format!("the apiserver answered {code}");
             refuse(sent, Refusal::OutcomeUnknown(cause))
         }

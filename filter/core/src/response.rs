@@ -75,8 +75,7 @@ pub fn judge(sent: &Sent, headers: &[Header], end: bool) -> Step {
     if head.status == 401 {
         return Step::Unauthorized;
     }
-    // SQL Server sends a request again on these (@retry_count).
-    if matches!(head.status, 408 | 500 | 502..=504) && is_change(sent) {
+    if is_retried(head.status) && is_change(sent) {
         return Step::AskDetails;
     }
     let is_json = head.is_json();
@@ -114,6 +113,11 @@ pub(crate) fn whole(sent: &Sent, headers: &[Header], body: &[u8]) -> Vec<u8> {
 
 pub(crate) fn is_change(sent: &Sent) -> bool {
     sent.subject.verb.is_some_and(|verb| CHANGES.contains(verb))
+}
+
+/// SQL Server sends a request again on these codes (`@retry_count`).
+pub(crate) const fn is_retried(code: u16) -> bool {
+    matches!(code, 408 | 500 | 502..=504)
 }
 
 fn rewrite(headers: &[Header]) -> Step {

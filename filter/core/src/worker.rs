@@ -121,9 +121,8 @@ impl Worker {
             }
             Ok(mut pending) if pending.wants_whole_answer() => {
                 self.note(stream, &mut pending);
-                let waiter = Waiter::Again(Whole::bodiless(pending.into_owned()));
-                let wait = policy.gateway.token_wait;
-                return self.waiting.push(stream, waiter, wait, now.steady).err();
+                let waiter = Waiter::Whole(Whole::bodiless(pending.into_owned()));
+                return self.wait_for_token(policy, stream, waiter, now);
             }
             permitted => permitted,
         };
@@ -132,8 +131,7 @@ impl Worker {
             Ok(Progress::Done(verdict)) => verdict,
             Ok(Progress::Pending(pending)) => {
                 let waiter = Waiter::First(pending.into_owned());
-                let wait = policy.gateway.token_wait;
-                self.waiting.push(stream, waiter, wait, now.steady).err()?
+                self.wait_for_token(policy, stream, waiter, now)?
             }
         };
         self.decided(stream, &verdict);
@@ -206,8 +204,7 @@ impl Worker {
             return Some(resend::rejected(sent));
         };
         self.metrics.resent();
-        let waiter = Waiter::Again(whole);
-        self.waiting.push(stream, waiter, policy.gateway.token_wait, now.steady).err()
+        self.wait_for_token(policy, stream, Waiter::Whole(whole), now)
     }
 
     /// The body has told how the request is to be sent, but its head is on its way. Without
@@ -225,7 +222,17 @@ impl Worker {
             let refused = Refused::new(Subject::default(), Refusal::Host);
             return Some(Verdict::Refuse(refused));
         };
-        let waiter = Waiter::Again(whole);
+        self.wait_for_token(policy, stream, Waiter::Whole(whole), now)
+    }
+
+    /// There is a verdict only if too many wait already.
+    fn wait_for_token(
+        &mut self,
+        policy: &Policy,
+        stream: u32,
+        waiter: Waiter,
+        now: Now,
+    ) -> Option<Verdict<'static>> {
         self.waiting.push(stream, waiter, policy.gateway.token_wait, now.steady).err()
     }
 

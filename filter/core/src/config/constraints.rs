@@ -6,11 +6,10 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use hashbrown::HashSet;
-
 use self::needs::Needs;
 use super::problem::{At, Problems};
 use super::syntax::{is_label_key, is_label_value, is_segment, is_subdomain};
+use super::words::words;
 use super::written::{self, List, Rule, Tolerant};
 use crate::policy::constraints::{Constraints, Image, Label, Privilege};
 use crate::request::verb::{Verb, VerbSet};
@@ -128,30 +127,14 @@ impl Compiler<'_, '_> {
         labels
     }
 
-    /// Reads a list of words: not empty, each once.
     fn list<T>(
         &self,
         field: &'static str,
         list: &List<String>,
-        mut read: impl FnMut(&str) -> Result<T, String>,
+        read: impl FnMut(&str) -> Result<T, String>,
     ) -> Vec<T> {
-        let at = self.at.field(field);
-        if list.is_empty() {
-            self.problems.add(&at, "is empty: add to it, or remove it");
-        }
-        let mut seen: HashSet<&str> = HashSet::new();
-        let mut values = Vec::new();
-        for (index, text) in list.iter() {
-            let at = at.index(index);
-            if !seen.insert(text) {
-                self.problems.add(&at, format!("`{text}` is given twice: keep one of them"));
-            }
-            match read(text) {
-                Ok(value) => values.push(value),
-                Err(message) => self.problems.add(&at, message),
-            }
-        }
-        values
+        let empty = "is empty: add to it, or remove it";
+        words(list, &self.at.field(field), self.problems, empty, read)
     }
 }
 

@@ -5,12 +5,11 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use hashbrown::HashSet;
-
 use super::constraints::{self, WRITES};
 use super::problem::{At, Problems};
 use super::resource::{self, Resource, is_cluster_scoped};
 use super::syntax::{is_label, is_segment};
+use super::words::words;
 use super::written::{List, Rule, Tolerant};
 use crate::policy::grant::{Enforcement, Terms};
 use crate::policy::names::{NameId, Names};
@@ -243,30 +242,14 @@ impl Compiler<'_, '_> {
         }
     }
 
-    /// Reads a list of words: not empty, each once.
     fn list<T>(
         &self,
         field: &'static str,
         list: &List<String>,
-        mut read: impl FnMut(&str) -> Result<T, String>,
+        read: impl FnMut(&str) -> Result<T, String>,
     ) -> Vec<T> {
-        let at = self.at.field(field);
-        if list.is_empty() {
-            self.problems.add(&at, "is empty, so the rule can never match: add to it");
-        }
-        let mut seen: HashSet<&str> = HashSet::new();
-        let mut values = Vec::new();
-        for (index, text) in list.iter() {
-            let at = at.index(index);
-            if !seen.insert(text) {
-                self.problems.add(&at, format!("`{text}` is given twice: keep one of them"));
-            }
-            match read(text) {
-                Ok(value) => values.push(value),
-                Err(message) => self.problems.add(&at, message),
-            }
-        }
-        values
+        let empty = "is empty, so the rule can never match: add to it";
+        words(list, &self.at.field(field), self.problems, empty, read)
     }
 }
 

@@ -25,8 +25,8 @@ pub(crate) struct Waiting {
 pub(crate) enum Waiter {
     /// It has not been sent yet.
     First(Pending<'static>),
-    /// It was sent with a token that the apiserver did not accept.
-    Again(Whole),
+    /// The gateway sends it itself: once more, or because it is to have the whole answer.
+    Whole(Whole),
 }
 
 /// What is to be done with a request that waits no longer.
@@ -87,8 +87,8 @@ impl Waiting {
         let mut still = Vec::new();
         for Request { stream, deadline, waiter } in self.requests.drain(..) {
             let resumed = match waiter {
-                Waiter::Again(_) if room == 0 => Err(waiter),
-                Waiter::Again(_) | Waiter::First(_) => waiter.resume(tokens, now),
+                Waiter::Whole(_) if room == 0 => Err(waiter),
+                Waiter::Whole(_) | Waiter::First(_) => waiter.resume(tokens, now),
             };
             match resumed {
                 Ok(resumed) => {
@@ -118,7 +118,7 @@ impl Waiter {
     fn account(&self) -> &Arc<Account> {
         match self {
             Self::First(pending) => pending.account(),
-            Self::Again(unauthorized) => unauthorized.account(),
+            Self::Whole(whole) => whole.account(),
         }
     }
 
@@ -128,14 +128,14 @@ impl Waiter {
                 Progress::Done(verdict) => Ok(Resumed::Verdict(verdict)),
                 Progress::Pending(pending) => Err(Self::First(pending)),
             },
-            Self::Again(unauthorized) => unauthorized.resume(tokens, now).map_err(Self::Again),
+            Self::Whole(whole) => whole.resume(tokens, now).map_err(Self::Whole),
         }
     }
 
     fn refuse(self, refusal: Refusal) -> Verdict<'static> {
         match self {
             Self::First(pending) => pending.refuse(refusal),
-            Self::Again(unauthorized) => unauthorized.refuse(refusal),
+            Self::Whole(whole) => whole.refuse(refusal),
         }
     }
 }
