@@ -16,8 +16,8 @@ use crate::policy::account::Account;
 use crate::refusal::{Refusal, Refused};
 use crate::reply::Reply;
 use crate::request::verb::Verb;
-use crate::response::converter::PodLog;
 use crate::response::view::View;
+use crate::response::wrapper::PodLog;
 use crate::time::Steady;
 use crate::token::Token;
 use crate::token::tokens::Tokens;
@@ -151,7 +151,7 @@ impl<'a> Pending<'a> {
 
     /// Whether the answer must be whole before a client gets any of it.
     pub(crate) const fn wants_whole_answer(&self) -> bool {
-        matches!(self.answer, Wanted::View(View::Compact | View::Table))
+        matches!(self.answer, Wanted::View(View::Table))
     }
 
     pub(crate) fn into_owned(self) -> Pending<'static> {

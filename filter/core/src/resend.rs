@@ -16,7 +16,7 @@ use crate::refusal::{Refusal, Refused};
 use crate::reply::Reply;
 use crate::request::head::{Body, Header};
 use crate::request::verb::Verb;
-use crate::response::view::View;
+use crate::response::view::{self, View};
 use crate::response::{self, is_change, is_retried};
 use crate::time::{Now, Steady};
 use crate::token::tokens::Tokens;
@@ -179,7 +179,8 @@ pub(crate) fn verdict(sent: &Sent, answer: &Answer) -> Verdict<'static> {
             Wanted::View(View::Full) | Wanted::Log(_) | Wanted::Wait(_) => {
                 passed_on(code, answer, body.clone())
             }
-            Wanted::View(view) => match view.show(body) {
+            Wanted::View(View::Compact) => passed_on(code, answer, response::compact(body)),
+            Wanted::View(View::Table) => match view::table(body) {
                 Some(body) => passed_on(code, answer, body),
                 None => refuse(sent, Refusal::NoView),
             },
@@ -193,10 +194,10 @@ pub(crate) fn verdict(sent: &Sent, answer: &Answer) -> Verdict<'static> {
         }
         // What only reads may be asked for again.
         _ if is_change(sent) => lost(sent),
-        (None, _) if matches!(sent.answer, Wanted::View(View::Compact | View::Table)) => {
+        (None, _) if matches!(sent.answer, Wanted::View(View::Table)) => {
             refuse(sent, Refusal::TooLarge)
         }
-        _ if matches!(sent.answer, Wanted::View(View::Compact | View::Table)) => {
+        _ if matches!(sent.answer, Wanted::View(View::Table)) => {
             refuse(sent, Refusal::NoAnswer)
         }
         _ => rejected(sent),

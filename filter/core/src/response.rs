@@ -4,17 +4,19 @@
 //! What is JSON already passes as it is. The rest is turned into it chunk by chunk, and
 //! a change whose outcome is not known is told as such.
 
-pub(crate) mod converter;
 mod headers;
+mod pruner;
 pub(crate) mod view;
+pub(crate) mod wrapper;
 
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-pub use self::converter::Converter;
-use self::converter::Wrapping;
+use self::pruner::Pruner;
+use self::view::View;
+use self::wrapper::{Wrapper, Wrapping};
 use crate::admit::{Sent, Wanted};
 use crate::refusal::{Refusal, Refused};
 use crate::reply::{Reply, Status};
@@ -36,6 +38,13 @@ pub enum Step {
     Rewrite(Vec<Header>),
     /// The apiserver did not accept the token.
     Unauthorized,
+}
+
+/// Makes of a body what the client gets, as it passes.
+#[derive(Debug)]
+pub enum Converter {
+    Prune(Pruner),
+    Wrap(Wrapper),
 }
 
 /// A response as far as it is looked at.
@@ -82,10 +91,16 @@ pub fn judge(sent: &Sent, headers: &[Header], end: bool) -> Step {
     match (is_json, end) {
         (_, true) if head.status == 204 => rewrite(headers),
         (_, true) => Step::Answer(empty(head.status)),
-        (true, false) => rewrite(headers),
+        (true, false) => match (head.status, &sent.answer) {
+            (200, Wanted::View(View::Compact)) => {
+                let pruner = Converter::Prune(Pruner::new());
+                Step::Convert(headers::of_part(headers), Box::new(pruner))
+            }
+            _ => rewrite(headers),
+        },
         (false, false) => {
-            let wrapping = head.wrapping(sent);
-            Step::Convert(headers::of_json(headers), Box::new(Converter::new(wrapping)))
+            let wrapper = Converter::Wrap(Wrapper::new(head.wrapping(sent)));
+            Step::Convert(headers::of_json(headers), Box::new(wrapper))
         }
     }
 }
@@ -108,7 +123,12 @@ pub fn outcome(sent: &Sent, headers: &[Header], details: &[u8]) -> Option<Refuse
 /// A body that is no JSON, all of it at once.
 pub(crate) fn whole(sent: &Sent, headers: &[Header], body: &[u8]) -> Vec<u8> {
     let wrapping = Head::of(headers).wrapping(sent);
-    Converter::new(wrapping).convert(body, true)
+    Wrapper::new(wrapping).wrap(body, true)
+}
+
+/// A document in the view `compact`, all of it at once.
+pub(crate) fn compact(document: &[u8]) -> Vec<u8> {
+    Pruner::new().prune(document, true)
 }
 
 pub(crate) fn is_change(sent: &Sent) -> bool {
@@ -128,8 +148,20 @@ fn rewrite(headers: &[Header]) -> Step {
 fn empty(status: u16) -> Reply {
     let message = String::from("the apiserver sent nothing but this code");
     match status {
-        400.. => Status::new(status, converter::reason(status), message).reply(),
+        400.. => Status::new(status, wrapper::reason(status), message).reply(),
         _ => Status::success(status, message).reply(),
+    }
+}
+
+// === impl Converter ===
+
+impl Converter {
+    /// What takes the place of the next part of the body; `end`: it is the last one.
+    pub fn convert(&mut self, part: &[u8], end: bool) -> Vec<u8> {
+        match self {
+            Self::Prune(pruner) => pruner.prune(part, end),
+            Self::Wrap(wrapper) => wrapper.wrap(part, end),
+        }
     }
 }
 

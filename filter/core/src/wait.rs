@@ -32,7 +32,7 @@ use crate::request::head::Head;
 use crate::request::query;
 use crate::request::verb::Verb;
 use crate::resend;
-use crate::response::{converter, view};
+use crate::response::{view, wrapper};
 use crate::time::Steady;
 use crate::token::tokens::Tokens;
 
@@ -232,7 +232,7 @@ impl Wait {
             (Some(code @ (400..=499)), _) if ![401, 408, 429].contains(&code) => {
                 let body = match is_status(answer) {
                     true => answer.body().to_vec(),
-                    false => converter::error(code, answer.body()).into_bytes(),
+                    false => wrapper::error(code, answer.body()).into_bytes(),
                 };
                 Some(Verdict::Answer(Reply::of_apiserver(code, body)))
             }

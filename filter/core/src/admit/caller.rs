@@ -11,8 +11,8 @@ use crate::policy::{Client, KeyRefused, Policy};
 use crate::refusal::{Asked, Denial, Refusal, Refused};
 use crate::request::Request;
 use crate::request::head::{Body, Head, Header};
-use crate::response::converter::PodLog;
 use crate::response::view::{self, View};
+use crate::response::wrapper::PodLog;
 use crate::time::UnixTime;
 use crate::wait;
 

@@ -47,6 +47,13 @@ pub(super) fn of_json(headers: &[Header]) -> Vec<Header> {
     mended(&list).unwrap_or(list)
 }
 
+/// The list of a response that becomes shorter.
+pub(super) fn of_part(headers: &[Header]) -> Vec<Header> {
+    let others = headers.iter().filter(|(name, _)| name != "content-length");
+    let list: Vec<Header> = others.cloned().collect();
+    mended(&list).unwrap_or(list)
+}
+
 fn mend(headers: &[Header], too_long: bool) -> Vec<Header> {
     let mut list: Vec<Header> = Vec::with_capacity(headers.len());
     for (name, value) in headers {

@@ -60,9 +60,24 @@ fn a_client_gets_one_json_document() {
         (Verb::Patch,  "500", "text/plain",                           false, "ask"),
         (Verb::Delete, "504", "",                                     true,  "ask"),
     ] {
-        let step = judge(&sent(verb), &headers(status, content_type), end);
+        let sent = Sent { answer: Wanted::View(View::Full), ..sent(verb) };
+        let step = judge(&sent, &headers(status, content_type), end);
         assert_eq!(told(&step), expected, "{verb} {status} {content_type} {end}");
     }
+}
+
+#[test]
+fn a_list_is_pruned_as_it_passes() {
+    let sent = sent(Verb::List);
+    let document = br#"{"items":[{"metadata":{"managedFields":[]}}]}"#;
+    let mut head = headers("200", "application/json");
+    head.push(("content-length".into(), b"46".to_vec()));
+    let Step::Convert(head, mut converter) = judge(&sent, &head, false) else { panic!() };
+    assert_eq!(head, headers("200", "application/json"));
+    assert_eq!(converter.convert(document, true), br#"{"items":[{"metadata":{}}]}"#);
+    // An error has nothing to be left out.
+    let step = judge(&sent, &headers("403", "application/json"), false);
+    assert_eq!(told(&step), "pass");
 }
 
 #[test]

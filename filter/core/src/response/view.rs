@@ -77,37 +77,14 @@ impl View {
             return Ok(Self::Full);
         }
         match head.view.or(request.own("view").map(str::as_bytes)) {
-            None | Some(b"full") => Ok(Self::Full),
+            // What is read as one object may be written back.
+            None => Ok(if asked.verb == Verb::List { Self::Compact } else { Self::Full }),
             Some(b"compact") => Ok(Self::Compact),
+            Some(b"full") => Ok(Self::Full),
             Some(b"table") => Ok(Self::Table),
             Some(_) => Err(Refusal::UnknownView),
         }
     }
-
-    /// `None` if the document is not what it should be.
-    pub(crate) fn show(self, document: &[u8]) -> Option<Vec<u8>> {
-        let values = document.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count();
-        if values > MOST_VALUES {
-            return None;
-        }
-        let shown = match self {
-            Self::Full => return Some(document.to_vec()),
-            Self::Compact => compact(document)?,
-            Self::Table => table(document)?,
-        };
-        let mut shown = serde_json::to_vec(&shown).ok()?;
-        shown.push(b'\n');
-        Some(shown)
-    }
-}
-
-fn compact(document: &[u8]) -> Option<Value> {
-    let mut document: Value = serde_json::from_slice(document).ok()?;
-    strip(&mut document);
-    if let Some(Value::Array(items)) = document.get_mut("items") {
-        items.iter_mut().for_each(strip);
-    }
-    Some(document)
 }
 
 pub(crate) fn strip(object: &mut Value) {
@@ -118,7 +95,12 @@ pub(crate) fn strip(object: &mut Value) {
     }
 }
 
-fn table(document: &[u8]) -> Option<Value> {
+/// Flat rows of a `metav1.Table`; `None` if the document is none, or too large.
+pub(crate) fn table(document: &[u8]) -> Option<Vec<u8>> {
+    let values = document.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count();
+    if values > MOST_VALUES {
+        return None;
+    }
     let Table { kind, metadata, column_definitions, rows } =
         serde_json::from_slice(document).ok()?;
     if kind != "Table" {
@@ -127,9 +109,12 @@ fn table(document: &[u8]) -> Option<Value> {
     let names: Vec<String> =
         column_definitions.iter().map(|column| camel_case(&column.name)).collect();
     let rows: Vec<Value> = rows.into_iter().map(|row| flat(&names, row)).collect();
-    Some(json!({
+    let view = json!({
         "apiVersion": "keyhole/v1", "kind": "TableView", "metadata": metadata, "rows": rows,
-    }))
+    });
+    let mut view = serde_json::to_vec(&view).ok()?;
+    view.push(b'\n');
+    Some(view)
 }
 
 fn flat(names: &[String], row: Row) -> Value {
@@ -172,7 +157,6 @@ fn camel_case(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::string::ToString;
 
     #[test]
     #[rustfmt::skip]
@@ -188,11 +172,11 @@ mod tests {
 
     #[test]
     fn a_table_becomes_flat_rows() {
-        let table = br#"{"kind":"Table","apiVersion":"meta.k8s.io/v1","metadata":{"resourceVersion":"7","continue":"c"},
+        let text = br#"{"kind":"Table","apiVersion":"meta.k8s.io/v1","metadata":{"resourceVersion":"7","continue":"c"},
             "columnDefinitions":[{"name":"Name","type":"string"},{"name":"Restarts","type":"integer"},{"name":"Nominated Node"}],
             "rows":[{"cells":["web-0",3,"<none>"],"object":{"kind":"PartialObjectMetadata","metadata":{"namespace":"shop","uid":"u","managedFields":[{}]}}},
                     {"cells":["web-1",0,null]}]}"#;
-        let shown: Value = serde_json::from_slice(&View::Table.show(table).unwrap()).unwrap();
+        let shown: Value = serde_json::from_slice(&table(text).unwrap()).unwrap();
         assert_eq!(
             shown,
             json!({
@@ -204,19 +188,6 @@ mod tests {
                 ],
             })
         );
-        assert_eq!(View::Table.show(br#"{"kind":"PodList"}"#), None);
-    }
-
-    #[test]
-    fn a_compact_document_lacks_what_nobody_reads() {
-        let object = |more: Value| json!({"metadata": {"name": "a", "annotations": {"b": "c"}}, "spec": more});
-        let mut full = object(json!({"managedFields": 1}));
-        full["metadata"]["managedFields"] = json!([{}]);
-        full["metadata"]["annotations"][LAST_APPLIED] = json!("{}");
-        let list = json!({"kind": "List", "metadata": {}, "items": [full.clone(), full]});
-        let shown = View::Compact.show(list.to_string().as_bytes()).unwrap();
-        let small = object(json!({"managedFields": 1}));
-        let expected = json!({"kind": "List", "metadata": {}, "items": [small, small]});
-        assert_eq!(serde_json::from_slice::<Value>(&shown).unwrap(), expected);
+        assert_eq!(table(br#"{"kind":"PodList"}"#), None);
     }
 }

@@ -32,7 +32,7 @@ pub(crate) struct PodLog {
 }
 
 #[derive(Debug)]
-pub struct Converter {
+pub struct Wrapper {
     wrapping: Wrapping,
     started: bool,
     /// Bytes that are no whole character, or no whole group of base64, yet; of an error,
@@ -65,15 +65,15 @@ impl PodLog {
     }
 }
 
-// === impl Converter ===
+// === impl Wrapper ===
 
-impl Converter {
+impl Wrapper {
     pub(super) const fn new(wrapping: Wrapping) -> Self {
         Self { wrapping, started: false, held: Vec::new(), line: Line::First }
     }
 
     /// What takes the place of the next part of the body; `end`: it is the last one.
-    pub fn convert(&mut self, part: &[u8], end: bool) -> Vec<u8> {
+    pub(super) fn wrap(&mut self, part: &[u8], end: bool) -> Vec<u8> {
         let mut out = String::new();
         if !mem::replace(&mut self.started, true) {
             self.start(&mut out);
@@ -239,11 +239,11 @@ mod tests {
     use serde_json::{Value, json};
 
     /// The document that comes of a body in parts.
-    fn converted(wrapping: Wrapping, parts: &[&[u8]]) -> Value {
-        let mut converter = Converter::new(wrapping);
+    fn wrapped(wrapping: Wrapping, parts: &[&[u8]]) -> Value {
+        let mut wrapper = Wrapper::new(wrapping);
         let mut out = Vec::new();
         for (at, part) in parts.iter().enumerate() {
-            out.extend(converter.convert(part, at + 1 == parts.len()));
+            out.extend(wrapper.wrap(part, at + 1 == parts.len()));
         }
         serde_json::from_slice(&out).unwrap()
     }
@@ -265,7 +265,7 @@ mod tests {
             (&[b"\xc3", b"\xa4\n"],              json!(["\u{e4}"])),
             (&[b"\xff a\xc3"],                   json!(["\u{fffd} a\u{fffd}"])),
         ] {
-            let document = converted(log(), parts);
+            let document = wrapped(log(), parts);
             assert_eq!(document["lines"], expected, "{parts:?}");
             assert_eq!(document["metadata"], json!({"namespace": "d", "name": "p"}));
         }
@@ -273,8 +273,8 @@ mod tests {
 
     #[test]
     fn text_and_bytes_are_wrapped() {
-        assert_eq!(converted(Wrapping::Text, &[b"o", b"k\n"])["text"], "ok\n");
-        let document = converted(Wrapping::Binary, &[b"\0", b"\x01\x02\x03", b"\xff"]);
+        assert_eq!(wrapped(Wrapping::Text, &[b"o", b"k\n"])["text"], "ok\n");
+        let document = wrapped(Wrapping::Binary, &[b"\0", b"\x01\x02\x03", b"\xff"]);
         assert_eq!(
             (&document["encoding"], &document["text"]),
             (&json!("base64"), &json!("AAECA/8="))
@@ -283,15 +283,14 @@ mod tests {
 
     #[test]
     fn an_error_becomes_a_status() {
-        let document =
-            converted(Wrapping::Error { status: 429 }, &[b"Too many ", b"requests\n"]);
+        let document = wrapped(Wrapping::Error { status: 429 }, &[b"Too many ", b"requests\n"]);
         assert_eq!(document["kind"], "Status");
         assert_eq!(
             (&document["code"], &document["reason"]),
             (&json!(429), &json!("TooManyRequests"))
         );
         assert_eq!(document["message"], "Too many requests");
-        let empty = converted(Wrapping::Error { status: 500 }, &[b""]);
+        let empty = wrapped(Wrapping::Error { status: 500 }, &[b""]);
         assert_eq!(empty["message"], "the apiserver sent nothing but this code");
     }
 
@@ -306,12 +305,12 @@ mod tests {
             cuts.sort_unstable();
             let parts: Vec<&[u8]> = cuts.windows(2).map(|pair| &body[pair[0]..pair[1]]).collect();
             for wrapping in [Wrapping::Binary, Wrapping::Error { status: 500 }, log(), Wrapping::Text] {
-                let whole = converted(wrapping.clone(), &[&body]);
-                prop_assert_eq!(converted(wrapping, &parts), whole);
+                let whole = wrapped(wrapping.clone(), &[&body]);
+                prop_assert_eq!(wrapped(wrapping, &parts), whole);
             }
-            let text = converted(Wrapping::Text, &parts);
+            let text = wrapped(Wrapping::Text, &parts);
             prop_assert_eq!(text["text"].as_str().unwrap(), String::from_utf8_lossy(&body));
-            let lines = converted(log(), &parts);
+            let lines = wrapped(log(), &parts);
             let lines: Vec<&str> = lines["lines"].as_array().unwrap().iter().map(|l| l.as_str().unwrap()).collect();
             let whole = String::from_utf8_lossy(&body);
             let mut expected: Vec<&str> = whole.split('\n').collect();
