@@ -97,7 +97,7 @@ pub enum Refusal {
     TooLarge,
     #[error("too many requests are waiting for a token of the ServiceAccount {0}")]
     TooManyWaiting(Arc<Account>),
-    #[error("too many clients wait already: try again")]
+    #[error("too many requests wait for a condition already: try again")]
     TooManyWaits,
     #[error("the view is none of `table`, `compact`, `full`: write one of them")]
     UnknownView,

@@ -47,7 +47,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Larger answers are not looked at: each of those that wait may hold one.
 const MOST_BYTES: usize = 256 * 1024;
 /// Of one worker; each has a request under way all the time.
-pub(crate) const MOST_WAITS: usize = 64;
+const MOST: usize = 64;
+/// So that others can wait, too.
+const MOST_OF_CLIENT: usize = 16;
 
 /// What a client asks for by the header `x-keyhole-wait` and the query's `for`.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -168,6 +170,14 @@ impl Wait {
         let until = now.after(Duration::from_secs(wanted.seconds));
         let step = Step::Ask(Next::Get, now);
         Self { wanted, pending, until, step, object: Value::Null }
+    }
+
+    /// Whether there is room for it beside the others.
+    pub(crate) fn fits<'a>(&self, others: impl ExactSizeIterator<Item = &'a Self>) -> bool {
+        let client = &self.pending.subject().client;
+        others.len() < MOST
+            && others.filter(|other| other.pending.subject().client == *client).count()
+                < MOST_OF_CLIENT
     }
 
     pub(crate) fn turn(&mut self, tokens: &mut Tokens, now: Steady) -> Turn {

@@ -2,7 +2,7 @@ use super::*;
 use crate::request::head::{Body, Header};
 use crate::token::tests::{at, minted};
 use crate::worker::effect::Call;
-use crate::worker::tests::{Gateway, json, policy_with};
+use crate::worker::tests::{Gateway, arrival, json, policy_with};
 
 const POD: &str = "/api/v1/namespaces/d/pods/p";
 
@@ -172,4 +172,20 @@ fn only_an_object_can_be_waited_for_and_for_so_long() {
     let headers = headers("/api/v1/namespaces/d/secrets/s?for=deleted", "60");
     let Some(Verdict::Refuse(refused)) = gateway().request(&headers, Body::Empty) else { panic!() };
     assert_eq!(refused.refusal.reply().code, 403);
+}
+
+#[test]
+fn a_client_has_its_share_of_the_waits() {
+    let mut gateway = gateway();
+    let headers = headers(&format!("{POD}?for=ready"), "30");
+    let mut begin = |stream| {
+        let Gateway { worker, policy, now, .. } = &mut gateway;
+        let memory = crate::Unshared::default();
+        worker.request(policy, stream, &arrival(&headers), &memory, *now)
+    };
+    for stream in 0..16 {
+        assert!(begin(stream).is_none());
+    }
+    let Some(Verdict::Refuse(refused)) = begin(16) else { panic!("it waits") };
+    assert_eq!(refused.refusal.reply().code, 429);
 }

@@ -8,7 +8,7 @@ use crate::admit::{Pending, Sent, Verdict};
 use crate::answer::Answer;
 use crate::refusal::Refusal;
 use crate::time::Now;
-use crate::wait::{MOST_WAITS, Turn, Wait};
+use crate::wait::{Turn, Wait};
 
 // === impl Worker ===
 
@@ -22,7 +22,7 @@ impl Worker {
         let wanted = pending.wait()?.clone();
         self.note(stream, &mut pending);
         let wait = Wait::new(wanted, pending, now.steady);
-        if self.waits.len() >= MOST_WAITS {
+        if !wait.fits(self.waits.values()) {
             return Some(wait.refuse(Refusal::TooManyWaits));
         }
         self.waits.insert(stream, wait);
