@@ -74,6 +74,10 @@ pub enum Unwanted {
     Object,
     #[error("`x-keyhole-wait` is no number of seconds from 1 to 220: write one")]
     Seconds,
+    #[error(
+        "`for` does not say how long to wait: add the header `x-keyhole-wait` with a number of seconds"
+    )]
+    Time,
 }
 
 /// A client that waits.
@@ -119,7 +123,9 @@ fn is_status(answer: &Answer) -> bool {
 
 impl Wanted {
     pub(crate) fn of(head: &Head<'_>, request: &Request<'_>) -> Result<Option<Self>, Unwanted> {
-        let Some(seconds) = head.wait else { return Ok(None) };
+        let Some(seconds) = head.wait else {
+            return request.own("for").map_or(Ok(None), |_| Err(Unwanted::Time));
+        };
         let Attributes::Resource(asked) = &request.attributes else {
             return Err(Unwanted::Object);
         };

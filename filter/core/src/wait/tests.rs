@@ -20,7 +20,8 @@ fn headers(target: &str, seconds: &str) -> Vec<Header> {
         ("x-api-key", "k"),
         ("x-keyhole-wait", seconds),
     ];
-    pairs.map(|(name, value)| (name.to_string(), value.into())).to_vec()
+    let given = pairs.iter().filter(|(_, value)| !value.is_empty());
+    given.map(|(name, value)| (name.to_string(), (*value).into())).collect()
 }
 
 /// The one call that is under way, with its path.
@@ -162,6 +163,7 @@ fn only_an_object_can_be_waited_for_and_for_so_long() {
         ("/api/v1/namespaces/d/pods/p?for=ready",         "0",   "from 1 to 220"),
         ("/api/v1/namespaces/d/pods/p?for=ready",         "221", "from 1 to 220"),
         ("/api/v1/namespaces/d/pods/p?for=ready",         "1.5", "from 1 to 220"),
+        ("/api/v1/namespaces/d/pods/p?for=ready",         "",    "add the header `x-keyhole-wait`"),
         ("/api/v1/namespaces/d/pods?for=ready",           "60",  "only for an object"),
     ] {
         let headers = headers(target, seconds);
