@@ -6,8 +6,7 @@ use crate::client::Client;
 use crate::stack::{Stack, new_key};
 
 /// May look at pods, make ConfigMaps, and ask the apiserver who it is.
-const ROLE: &str = r#"roles:
-- name: caller
+pub const ROLE: &str = r#"- name: caller
   rules:
   - {namespaces: [default], apiGroups: [""], resources: [pods], verbs: [get, list]}
   - {namespaces: [default], apiGroups: [""], resources: [configmaps], verbs: [create]}
@@ -45,6 +44,17 @@ impl Stack {
     /// Replaces the policy by one with a client of each of these names, and makes
     /// their ServiceAccounts, of the same names.
     pub fn callers(&self, names: &[String]) -> Result<Vec<Caller>> {
+        let (callers, clients) = self.new_callers(names)?;
+        self.apply(&format!(
+            "apiVersion: keyhole/v1\nkind: Policy\nclients:\n{clients}roles:\n{ROLE}"
+        ))
+        .map_err(anyhow::Error::msg)?;
+        Ok(callers)
+    }
+
+    /// Makes these ServiceAccounts, and a client of each: callers, and what a policy
+    /// with the role [`ROLE`] says of them.
+    pub fn new_callers(&self, names: &[String]) -> Result<(Vec<Caller>, String)> {
         let (mut manifest, mut clients) = (RBAC.to_owned(), String::new());
         let mut callers = Vec::new();
         for name in names {
@@ -59,9 +69,7 @@ impl Stack {
             callers.push(Caller { client, account: format!("default/{name}") });
         }
         self.apply_manifest(&manifest)?;
-        self.apply(&format!("apiVersion: keyhole/v1\nkind: Policy\nclients:\n{clients}{ROLE}"))
-            .map_err(anyhow::Error::msg)?;
-        Ok(callers)
+        Ok((callers, clients))
     }
 
     /// Applies a manifest as the cluster's admin.

@@ -12,6 +12,7 @@ pub mod crowd;
 pub mod discovery;
 pub mod faults;
 pub mod generate;
+pub mod kit;
 pub mod load;
 pub mod mounts;
 pub mod oracle;

@@ -1,59 +1,12 @@
 //! The requests that the T-SQL kit makes (`tests/sql/calls.toml`, held against the
 //! scripts by the tests there), sent through a running stack as SQL Server sends them.
 
-use std::fs;
 use std::path::Path;
 
-use keyhole_tests::sp_invoke::{Call, Credential, Instance, Options};
-use keyhole_tests::stack::{Stack, new_key, root};
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
-
-#[derive(Debug, Deserialize)]
-struct File {
-    call: Vec<Request>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Request {
-    procedure: String,
-    method: String,
-    path: String,
-    headers: Map<String, Value>,
-    payload: Option<Value>,
-    retry_count: i64,
-    #[serde(default)]
-    parameters: Map<String, Value>,
-}
-
-// === impl Request ===
-
-impl Request {
-    /// With the parameters in place of their names.
-    fn fill(&self, text: &str) -> Value {
-        if let Some(whole) = text.strip_prefix('{').and_then(|text| text.strip_suffix('}'))
-            && let Some(value) = self.parameters.get(whole)
-        {
-            return value.clone();
-        }
-        let mut filled = text.to_owned();
-        for (name, value) in &self.parameters {
-            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            filled = filled.replace(&format!("{{{name}}}"), &value);
-        }
-        filled.into()
-    }
-
-    fn filled(&self, value: &Value) -> Value {
-        match value {
-            Value::String(text) => self.fill(text),
-            Value::Object(fields) => {
-                fields.iter().map(|(name, value)| (name.clone(), self.filled(value))).collect()
-            }
-            other => other.clone(),
-        }
-    }
-}
+use keyhole_tests::kit;
+use keyhole_tests::sp_invoke::{Credential, Instance, Options};
+use keyhole_tests::stack::{Stack, new_key};
+use serde_json::json;
 
 #[test]
 fn each_request_of_the_kit_gets_one_document() {
@@ -91,39 +44,16 @@ fn each_request_of_the_kit_gets_one_document() {
     let ca = Path::new(stack.var("KEYHOLE_CA"));
     let instance = Instance::start(ca, Options::default()).unwrap().with(credential);
 
-    let text = fs::read_to_string(root().join("tests/sql/calls.toml")).unwrap();
-    let File { call: requests } = toml::from_str(&text).unwrap();
+    let requests = kit::requests().unwrap();
     assert!(requests.len() > 15);
     for request in &requests {
-        let url = format!("{base}{}", request.fill(&request.path).as_str().unwrap());
-        let headers = request.filled(&Value::Object(request.headers.clone()));
-        let headers: Map<String, Value> = headers
-            .as_object()
-            .unwrap()
-            .iter()
-            .map(|(name, value)| {
-                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                (name.clone(), text.into())
-            })
-            .collect();
-        let headers = Value::Object(headers).to_string();
-        // As SQL Server writes JSON.
-        let payload = request.payload.as_ref();
-        let payload = payload.map(|own| request.filled(own).to_string().replace('/', "\\/"));
-        let answer = instance
-            .invoke(&Call {
-                credential: Some(base),
-                method: &request.method,
-                headers: Some(&headers).filter(|headers| *headers != "{}").map(String::as_str),
-                payload: payload.as_deref(),
-                retry_count: request.retry_count,
-                ..Call::to(&url)
-            })
+        let answer = request
+            .send(&instance, base)
             .unwrap_or_else(|error| panic!("{}: {error}", request.procedure));
         // There is no node that could have a log: the apiserver says so.
         let expected = if request.procedure == "k8s.logs" { 404 } else { 0 };
         assert_eq!(answer.return_value, expected, "{}: {answer:?}", request.procedure);
-        assert!(answer.value("$.result.kind").is_some() || url.ends_with("/version"));
+        assert!(answer.value("$.result.kind").is_some() || request.target() == "/version");
         if request.procedure == "k8s.wait" {
             assert_eq!(answer.value("$.result.outcome").as_deref(), Some("met"));
         }

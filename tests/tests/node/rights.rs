@@ -1,0 +1,51 @@
+//! What the gateway may do, and who may reach it.
+
+use crate::gateway::gateway;
+
+/// What every account may do besides: ask what it may do, and discover the API.
+const EVERYBODY: [&str; 4] =
+    ["selfsubjectaccessreviews", "selfsubjectreviews", "selfsubjectrulesreviews", "["];
+
+#[test]
+#[ignore = "needs scripts/cluster"]
+fn the_gateway_may_do_what_is_documented_and_no_more() {
+    let gateway = gateway();
+    let list = |namespace: &str| {
+        let who = "--as=system:serviceaccount:keyhole:keyhole";
+        let listed = gateway.kubectl(&["auth", "can-i", "--list", who, "-n", namespace]).unwrap();
+        println!("{namespace}:\n{listed}");
+        let mut lines: Vec<String> = listed
+            .lines()
+            .skip(1)
+            .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+            .filter(|line| !EVERYBODY.iter().any(|everybody| line.starts_with(everybody)))
+            .collect();
+        lines.sort();
+        lines
+    };
+    // As docs and k8s/base/rbac.yaml say it.
+    assert_eq!(list("keyhole"), ["configmaps [] [keyhole-policy] [get]", "events [] [] [create]"]);
+    let accounts = "[api-reader caller-0 caller-1 caller-2 caller-3]";
+    assert_eq!(list("default"), [format!("serviceaccounts/token [] {accounts} [create]")]);
+    assert_eq!(list("shop"), ["serviceaccounts/token [] [default] [create]"]);
+    assert!(list("kube-system").is_empty());
+}
+
+#[test]
+#[ignore = "needs scripts/cluster"]
+fn a_pod_outside_reaches_the_clients_port_and_never_the_admin() {
+    let gateway = gateway();
+    let pod = &gateway.staying_pods()[0];
+    let ip = pod.text("/status/podIP");
+    let script = format!(
+        "for port in 8443 9901; do nc -z -w 3 {ip} $port && echo $port open || echo $port closed; done"
+    );
+    let run = ["run", "outsider", "-n", "shop", "--image=busybox:1.36", "--restart=Never"];
+    gateway.kubectl(&[&run[..], &["--command", "--", "sh", "-c", &script]].concat()).unwrap();
+    let pod = ["pod/outsider", "-n", "shop"];
+    let ended = ["wait", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s"];
+    gateway.kubectl(&[&ended[..], &pod].concat()).unwrap();
+    let said = gateway.kubectl(&["logs", "outsider", "-n", "shop"]).unwrap();
+    gateway.kubectl(&[&["delete", "--now"][..], &pod].concat()).unwrap();
+    assert_eq!(said.lines().collect::<Vec<_>>(), ["8443 open", "9901 closed"]);
+}
