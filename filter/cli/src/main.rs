@@ -2,6 +2,7 @@
 
 mod access_log;
 mod clock;
+mod drain;
 mod key;
 mod log;
 mod object;
@@ -25,6 +26,11 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Let this pod's Envoy finish what clients have begun: for a `preStop` hook.
+    ///
+    /// From the start on, each answer tells its client to connect anew, which leads to
+    /// another pod. Ends when no client is connected, or none asks for anything any more.
+    Drain(drain::Arguments),
     /// Make and rotate API keys.
     #[command(subcommand)]
     Key(key::Command),
@@ -52,6 +58,7 @@ enum Outcome {
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
+        Command::Drain(arguments) => drain::run(&arguments),
         Command::Key(command) => key::run(command),
         Command::Log(arguments) => log::run(&arguments),
         Command::Policy(command) => policy::run(command),
