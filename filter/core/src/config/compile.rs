@@ -15,13 +15,13 @@ use jiff::Timestamp;
 use super::problem::{At, Problems};
 use super::syntax::{is_label, is_subdomain};
 use super::written::{ApiVersion, Kind, TokenVerification, Tolerant};
-use super::{limits, rule, written};
+use super::{Revision, limits, rule, written};
 use crate::policy::account::Account;
 use crate::policy::grant::Enforcement;
 use crate::policy::hours::Hours;
 use crate::policy::key::KeyDigest;
 use crate::policy::rules::Rules;
-use crate::policy::{Client, Key, Policy};
+use crate::policy::{Client, Holder, Key, Policy};
 use crate::time::UnixTime;
 use crate::token::Verification;
 
@@ -36,6 +36,7 @@ pub(super) const TOKEN_WAIT_SECONDS: core::ops::RangeInclusive<u64> = 1..=30;
 /// Compiles as much as can be; what cannot is recorded in `problems`.
 pub(super) fn compile(
     written: &written::Policy,
+    revision: &Revision,
     at: &At<'_>,
     problems: &Problems<'_>,
 ) -> Policy {
@@ -47,6 +48,7 @@ pub(super) fn compile(
         roles,
     } = written;
     let mut compiler = Compiler {
+        revision,
         at,
         problems,
         policy: Policy::default(),
@@ -68,6 +70,7 @@ pub(super) fn compile(
 }
 
 struct Compiler<'w, 'p, 'n> {
+    revision: &'p Revision,
     at: &'p At<'p>,
     problems: &'p Problems<'n>,
     policy: Policy,
@@ -153,7 +156,7 @@ impl<'w> Compiler<'w, '_, '_> {
         }
         let id = self.policy.clients.len();
         for (index, key) in keys.iter() {
-            self.key(id, key, &at_keys.index(index));
+            self.key(id, name, key, &at_keys.index(index));
         }
         let sources = source_ranges
             .as_ref()
@@ -175,7 +178,7 @@ impl<'w> Compiler<'w, '_, '_> {
         self.policy.clients.push(client);
     }
 
-    fn key(&mut self, client: usize, key: &written::Key, at: &At<'_>) {
+    fn key(&mut self, client: usize, name: &str, key: &written::Key, at: &At<'_>) {
         let written::Key { sha256, not_before, not_after, hours } = key;
         let not_before = self.time(not_before.as_deref(), &at.field("notBefore"));
         let not_after = self.time(not_after.as_deref(), &at.field("notAfter"));
@@ -198,7 +201,12 @@ impl<'w> Compiler<'w, '_, '_> {
                 self.problems.add(&at, message);
             }
             Entry::Vacant(entry) => {
-                entry.insert(Key { client, not_before, not_after, hours });
+                let (id, revision) = (digest.id(), self.revision);
+                let record =
+                    format!(r#"{{"client":"{name}","key":"{id}","policy":"{revision}"}}"#);
+                let holder = Holder { client: name.into(), record: record.into() };
+                let holder = Arc::new(holder);
+                entry.insert(Key { client, not_before, not_after, hours, holder });
             }
         }
     }
