@@ -1,6 +1,7 @@
 //! `keyhole`: what a platform engineer runs beside the gateway.
 
 mod clock;
+mod doctor;
 mod key;
 mod object;
 mod policy;
@@ -23,6 +24,19 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Say what is wrong with a gateway in a live cluster, and how to mend it.
+    ///
+    /// Asks by `kubectl`, with your own login: the gateway's account, Deployment,
+    /// certificate and policy; the accounts that the policy names; whether the gateway may
+    /// make tokens for these and do nothing else; and whether Kubernetes' own rules let
+    /// each account do what its clients may. With --url it calls the gateway, too.
+    ///
+    ///   keyhole doctor --url https://keyhole.example --ca ca.crt --key-file key.txt
+    #[command(
+        verbatim_doc_comment,
+        after_help = "Exit codes: 0 nothing is broken (there may be warnings), 1 something is, 2 the command could not run."
+    )]
+    Doctor(doctor::Arguments),
     /// Make and rotate API keys.
     #[command(subcommand)]
     Key(key::Command),
@@ -45,6 +59,7 @@ enum Outcome {
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Key(command) => key::run(command),
         Command::Policy(command) => policy::run(command),
         Command::Rbac(command) => rbac::run(command),
