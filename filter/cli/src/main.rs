@@ -2,6 +2,7 @@
 
 mod clock;
 mod doctor;
+mod drain;
 mod key;
 mod object;
 mod policy;
@@ -37,6 +38,11 @@ enum Command {
         after_help = "Exit codes: 0 nothing is broken (there may be warnings), 1 something is, 2 the command could not run."
     )]
     Doctor(doctor::Arguments),
+    /// Let this pod's Envoy finish what clients have begun: for a `preStop` hook.
+    ///
+    /// From the start on, each answer tells its client to connect anew, which leads to
+    /// another pod. Ends when no client is connected, or none asks for anything any more.
+    Drain(drain::Arguments),
     /// Make and rotate API keys.
     #[command(subcommand)]
     Key(key::Command),
@@ -60,6 +66,7 @@ enum Outcome {
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Drain(arguments) => drain::run(&arguments),
         Command::Key(command) => key::run(command),
         Command::Policy(command) => policy::run(command),
         Command::Rbac(command) => rbac::run(command),
