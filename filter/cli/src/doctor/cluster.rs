@@ -1,5 +1,8 @@
 //! Is the apiserver there, as whom does it know us, and what time is it there?
 
+use std::ops::RangeInclusive;
+
+use keyhole_core::UnixTime;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -32,13 +35,14 @@ struct UserInfo {
 }
 
 /// What the gateway, too, takes for too much.
-pub(super) const MAX_SKEW_SECONDS: u64 = 30;
+const MAX_SKEW_SECONDS: u64 = 30;
 
 /// Whether the cluster can be asked.
 pub(super) fn check(kubectl: &Kubectl, report: &mut Report) -> anyhow::Result<bool> {
     let review = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"});
+    let before = now()?;
     let told = kubectl.create::<SelfSubjectReview>(&[review], None)?;
-    let here = now()?.as_secs();
+    let here = before..=now()?;
     let review = match told.map(|reviews| reviews.into_iter().next()) {
         Ok(Some(review)) => review,
         Ok(None) => return Ok(false),
@@ -56,7 +60,7 @@ pub(super) fn check(kubectl: &Kubectl, report: &mut Report) -> anyhow::Result<bo
     let user = status.user_info.username;
     report.ok(Area::Cluster, format!("the apiserver answers; it knows you as {user}"));
     let there = u64::try_from(metadata.creation_timestamp.as_second()).unwrap_or_default();
-    match skew(here, there) {
+    match skew(&here, UnixTime::from_secs(there)) {
         None => report.ok(Area::Cluster, "its clock and the one here agree"),
         Some(skew) => report.warning(
             Area::Cluster,
@@ -67,9 +71,15 @@ pub(super) fn check(kubectl: &Kubectl, report: &mut Report) -> anyhow::Result<bo
     Ok(true)
 }
 
-/// In words, if it is too much.
-pub(super) fn skew(here: u64, there: u64) -> Option<String> {
-    let seconds = here.abs_diff(there);
-    let side = if here > there { "ahead" } else { "behind" };
-    (seconds > MAX_SKEW_SECONDS).then(|| format!("{seconds} s {side}"))
+/// In words, if it is too much. `there` is in seconds, of some moment in `here`.
+pub(super) fn skew(here: &RangeInclusive<UnixTime>, there: UnixTime) -> Option<String> {
+    let ahead = there.until(*here.start()).as_secs();
+    let behind = here.end().until(there).as_secs();
+    if ahead > MAX_SKEW_SECONDS {
+        Some(format!("{ahead} s ahead"))
+    } else if behind > MAX_SKEW_SECONDS {
+        Some(format!("{behind} s behind"))
+    } else {
+        None
+    }
 }

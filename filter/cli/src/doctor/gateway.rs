@@ -103,7 +103,7 @@ fn check_deployment(
     let PodSpec { service_account_name: used, containers } = template.spec;
     let images: Vec<String> = containers.into_iter().map(|one| one.image).collect();
     let what = format!("the Deployment {namespace}/{name} ({})", images.join(", "));
-    let found = format!("{what}: of {replicas} replicas, {ready} are ready");
+    let found = format!("{what}: {ready} of {replicas} replicas are ready");
     if replicas == 0 {
         report.problem(
             Area::Gateway,

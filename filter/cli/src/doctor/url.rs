@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use clap::Args;
-use keyhole_core::KeyRefused;
+use keyhole_core::{KeyRefused, UnixTime};
 use rustls::crypto::ring::default_provider;
 use serde::Deserialize;
 use ureq::Agent;
@@ -40,7 +40,7 @@ pub(super) struct Call {
 /// What came back.
 struct Answer {
     status: u16,
-    date: Option<u64>,
+    date: Option<UnixTime>,
     body: String,
 }
 
@@ -85,6 +85,7 @@ impl Call {
             );
             return Ok(());
         }
+        let before = now()?;
         let ready = match get(&agent, &format!("{base}/keyhole/readyz"), None)? {
             Ok(ready) => ready,
             Err(error) => {
@@ -95,10 +96,11 @@ impl Call {
         };
         report.ok(Area::Url, format!("{base} answers, and {} trusts it", ca.display()));
         readiness(&ready, policy, report);
-        if let Some(skew) = ready.date.and_then(|there| skew(there, now().ok()?.as_secs())) {
+        let here = before..=now()?;
+        if let Some(skew) = ready.date.and_then(|there| skew(&here, there)) {
             report.warning(
                 Area::Url,
-                format!("the gateway's clock is {skew} of the one here"),
+                format!("the clock here is {skew} of the gateway's"),
                 "set the one that is wrong (by NTP): the gateway's decides when keys are valid",
             );
         }
@@ -174,10 +176,10 @@ fn get(
     }))
 }
 
-fn date<T>(response: &Response<T>) -> Option<u64> {
+fn date<T>(response: &Response<T>) -> Option<UnixTime> {
     let text = response.headers().get("date")?.to_str().ok()?;
     let parsed = jiff::fmt::rfc2822::parse(text).ok()?;
-    u64::try_from(parsed.timestamp().as_second()).ok()
+    u64::try_from(parsed.timestamp().as_second()).ok().map(UnixTime::from_secs)
 }
 
 /// What is wrong, and what to do.

@@ -1,6 +1,6 @@
 //! May the gateway do more than it needs?
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde_json::json;
@@ -22,9 +22,8 @@ struct Status {
     resource_rules: Vec<Rule>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[derive(Default)]
 struct Rule {
     api_groups: Vec<String>,
     resources: Vec<String>,
@@ -66,23 +65,30 @@ pub(super) fn check_excess(
             return Ok(());
         }
     };
-    let mut excess: BTreeSet<String> = BTreeSet::new();
+    let mut excess: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for (namespace, review) in namespaces.iter().zip(answers) {
         let tokens = accounts.iter().filter(|account| account.namespace == *namespace);
         let tokens: BTreeSet<&str> = tokens.map(|account| &*account.name).collect();
         let map = (config_map.namespace == *namespace).then_some(&*config_map.name);
-        let rules = review.status.resource_rules.into_iter();
-        let wide = rules.filter(|rule| !rule.is_needed(&tokens, map));
-        excess.extend(wide.map(|rule| format!("in {namespace}: {}", rule.shown())));
+        for rule in review.status.resource_rules {
+            if !rule.is_needed(&tokens, map) {
+                excess.entry(rule.shown()).or_default().push(namespace);
+            }
+        }
     }
     if excess.is_empty() {
         report.ok(Area::Accounts, "the gateway may do nothing else");
     }
-    for rule in excess {
+    let Object { namespace, name } = gateway;
+    for (rule, places) in excess {
+        let place = match places.len() == namespaces.len() {
+            true => "every namespace".to_owned(),
+            false => places.join(", "),
+        };
         report.problem(
             Area::Accounts,
-            format!("{}/{} may do more than it needs {rule}", gateway.namespace, gateway.name),
-            "delete the role or the binding that says so: kubectl get rolebindings,clusterrolebindings -A -o wide | grep the account",
+            format!("{namespace}/{name} may do more than it needs, in {place}: {rule}"),
+            format!("delete the binding or the rule: kubectl get rolebindings,clusterrolebindings -A -o wide | grep {namespace}/{name}"),
         );
     }
     Ok(())
