@@ -1,11 +1,12 @@
-//! `keyhole doctor` against a real apiserver, with one defect after another: the
-//! transcript `tests/cases/doctor/doctor.console`. `KEYHOLE_BLESS=1` writes it anew, to
-//! be read before it is committed.
+//! The commands of docs/operations.md, and `keyhole doctor` with one defect after another
+//! (`tests/cases/doctor/doctor.console`), against a real apiserver. `KEYHOLE_BLESS=1` writes
+//! anew what they print, to be read before it is committed.
 
 use std::{env, fs};
 
 use keyhole_tests::clock::Clock;
 use keyhole_tests::console::Console;
+use keyhole_tests::page::blocks;
 use keyhole_tests::stack::{Stack, root};
 
 #[test]
@@ -40,12 +41,30 @@ fn the_doctor_finds_each_defect_and_says_how_to_mend_it() {
         .with("IN_AN_HOUR", &time("hour", 3600))
         .with("A_YEAR_AGO", &time("year", -366 * 24 * 3600));
 
-    let file = root().join("tests/cases/doctor/doctor.console");
+    rerun("tests/cases/doctor/ready.console", &console);
+    rerun("docs/operations.md", &console);
+    // The gateway's account was made anew.
+    let token = stack.new_gateway_token().unwrap();
+    stack.mount_gateway_token(Some(token.trim_end())).unwrap();
+    rerun("tests/cases/doctor/doctor.console", &console);
+}
+
+/// A transcript, or those in a page.
+fn rerun(name: &str, console: &Console) {
+    let file = root().join(name);
     let written = fs::read_to_string(&file).unwrap();
-    let now = console.rerun(&written).unwrap();
+    let now = match name.strip_suffix(".md") {
+        None => console.rerun(&written).unwrap(),
+        Some(_) => {
+            blocks(&written, "console").into_iter().fold(written.clone(), |page, block| {
+                let block = format!("{block}\n");
+                page.replace(&block, &console.rerun(&block).unwrap())
+            })
+        }
+    };
     if env::var_os("KEYHOLE_BLESS").is_some() {
         fs::write(&file, now).unwrap();
     } else {
-        assert_eq!(now, written, "{}", file.display());
+        assert_eq!(now, written, "{name}");
     }
 }
