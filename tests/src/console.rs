@@ -5,7 +5,8 @@
 //! anything but 0. `…` stands for the rest of a word, which may change. A line that
 //! starts with `## ` says what the next ones show.
 //!
-//! All of it happens on one day, so that keys do not expire.
+//! All of it happens on one day, so that keys do not expire; or now, beside what has
+//! another clock.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -37,6 +38,12 @@ impl Console {
         let clock = Clock::new(state)?;
         clock.set(i64::try_from(DAY)? - i64::try_from(now)?)?;
         Ok(Self { folder: folder.to_owned(), clock, variables: Vec::new() })
+    }
+
+    /// The same, but now.
+    pub fn at_present(self) -> Result<Self> {
+        self.clock.set(0)?;
+        Ok(self)
     }
 
     /// The same with this variable.

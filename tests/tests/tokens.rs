@@ -186,7 +186,7 @@ fn every_metric_is_documented_and_every_documented_metric_is_there() {
         .filter(|name| name.starts_with("keyhole_"))
         .collect();
     seen.sort_unstable();
-    let text = fs::read_to_string(root().join("docs/operating.md")).unwrap();
+    let text = fs::read_to_string(root().join("docs/operations.md")).unwrap();
     let mut documented: Vec<&str> = text
         .lines()
         .filter_map(|line| line.strip_prefix("| `keyhole_"))

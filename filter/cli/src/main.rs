@@ -2,6 +2,7 @@
 
 mod access_log;
 mod clock;
+mod doctor;
 mod drain;
 mod key;
 mod log;
@@ -26,6 +27,19 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Say what is wrong with a gateway in a live cluster, and how to mend it.
+    ///
+    /// Asks by `kubectl`, with your own login: the gateway's account, Deployment,
+    /// certificate and policy; the accounts that the policy names; whether the gateway may
+    /// make tokens for these and do nothing else; and whether Kubernetes' own rules let
+    /// each account do what its clients may. With --url it calls the gateway, too.
+    ///
+    ///   keyhole doctor --url https://keyhole.example --ca ca.crt --key-file key.txt
+    #[command(
+        verbatim_doc_comment,
+        after_help = "Exit codes: 0 nothing is broken (there may be warnings), 1 something is, 2 the command could not run."
+    )]
+    Doctor(doctor::Arguments),
     /// Let this pod's Envoy finish what clients have begun: for a `preStop` hook.
     ///
     /// From the start on, each answer tells its client to connect anew, which leads to
@@ -58,6 +72,7 @@ enum Outcome {
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Drain(arguments) => drain::run(&arguments),
         Command::Key(command) => key::run(command),
         Command::Log(arguments) => log::run(&arguments),

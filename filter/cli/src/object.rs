@@ -1,9 +1,13 @@
-//! `NAMESPACE/NAME` on the command line.
+//! `NAMESPACE/NAME` on the command line, and in what kubectl prints.
 
 use std::str::FromStr;
 
-#[derive(Clone, Debug)]
+use serde::Deserialize;
+
+#[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Object {
+    /// Empty of what lies in none.
+    #[serde(default)]
     pub(crate) namespace: String,
     pub(crate) name: String,
 }

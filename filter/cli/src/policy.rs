@@ -23,6 +23,7 @@ use crate::Outcome;
 use crate::object::Object;
 
 pub(crate) use self::diff::changes;
+pub(crate) use self::warnings::warnings;
 
 /// The resource that Envoy reads; the policy is appended to it.
 const RESOURCE: &str = include_str!("../../../envoy/ecds.yaml");

@@ -46,7 +46,7 @@ const JUDGED: VerbSet = VerbSet::of(&[Verb::Create, Verb::Patch, Verb::Update]);
 const YEAR: u64 = 366 * 24 * 3600;
 
 /// All warnings, by line.
-pub(super) fn warnings(listing: &Listing, now: UnixTime) -> Vec<Problem> {
+pub(crate) fn warnings(listing: &Listing, now: UnixTime) -> Vec<Problem> {
     let keys = listing.clients.iter().flat_map(|client| &client.keys);
     let clients = listing.clients.iter().flat_map(|client| of_client(client, listing));
     let rules = listing.roles.iter().flat_map(|role| &role.rules);
