@@ -63,7 +63,8 @@ impl Request {
             .iter()
             .map(|(name, value)| (name.clone(), text(self.filled(value)).into()))
             .collect();
-        let headers = Some(Value::Object(headers).to_string()).filter(|headers| headers != "{}");
+        let headers =
+            Some(Value::Object(headers).to_string()).filter(|headers| headers != "{}");
         // As SQL Server writes JSON.
         let payload = self.payload.as_ref();
         let payload = payload.map(|own| self.filled(own).to_string().replace('/', "\\/"));

@@ -8,7 +8,6 @@ mod junit;
 mod replay;
 mod suggest;
 mod test;
-mod warnings;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,9 +20,6 @@ use keyhole_core::{
 
 use crate::Outcome;
 use crate::object::Object;
-
-pub(crate) use self::diff::changes;
-pub(crate) use self::warnings::warnings;
 
 /// The resource that Envoy reads; the policy is appended to it.
 const RESOURCE: &str = include_str!("../../../envoy/ecds.yaml");

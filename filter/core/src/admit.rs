@@ -1,6 +1,7 @@
 //! One request, from its head to what the host is to do with it.
 
 mod caller;
+mod pass;
 mod permitted;
 
 use alloc::borrow::Cow;
@@ -10,6 +11,7 @@ use alloc::vec::Vec;
 
 pub use self::caller::Arrival;
 pub(crate) use self::caller::{find_caller, identify};
+pub use self::pass::{Passed, pass};
 pub(crate) use self::permitted::authorize;
 use crate::pod::lifecycle::{Flight, Held};
 use crate::policy::Holder;

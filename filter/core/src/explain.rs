@@ -3,6 +3,9 @@
 //! The decision is the gateway's own: [`judge`] runs what every request runs
 //! through. Only the reasons are looked up beside it, rule by rule.
 
+mod difference;
+mod words;
+
 use alloc::borrow::ToOwned;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -10,6 +13,7 @@ use alloc::vec::Vec;
 use crate::admit;
 use crate::config::listing::{ListedRule, Listing};
 use crate::config::text::{RuleScope, RuleText};
+use crate::policy::account::Account;
 use crate::policy::grant::Grant;
 use crate::policy::rules::near::Dimension;
 use crate::policy::{Client, Policy};
@@ -20,6 +24,9 @@ use crate::request::head::{Body, Head, Header};
 use crate::request::media;
 use crate::request::streaming::Streaming;
 use crate::request::verb::Verb;
+
+pub use self::difference::Difference;
+pub use self::words::Words;
 
 /// A request as somebody would send it.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +43,8 @@ pub struct Attempt<'a> {
 /// What becomes of a request, and why.
 #[derive(Debug)]
 pub struct Explanation<'l, 'a> {
+    /// As whom the client acts.
+    pub account: &'l Account,
     /// `None` if it cannot be read.
     pub request: Option<Request<'a>>,
     pub judged: Result<Option<Refusal>, Refusal>,
@@ -121,7 +130,7 @@ pub fn needs<'a>(attempt: &Attempt<'a>) -> Vec<Attributes<'a>> {
 /// Judges a request of a client of the listed policy, and says why.
 pub fn explain<'l, 'a>(
     listing: &'l Listing,
-    client: &Client,
+    client: &'l Client,
     attempt: &Attempt<'a>,
 ) -> Explanation<'l, 'a> {
     let judged = judge(&listing.loaded.policy, client, attempt);
@@ -142,7 +151,8 @@ pub fn explain<'l, 'a>(
     let remedy = remedy(&needs);
     let depends_on_body =
         judged.is_ok() && depends_on_body(&listing.loaded.policy, client, attempt);
-    Explanation { request, judged, depends_on_body, needs, remedy }
+    let account = client.account();
+    Explanation { account, request, judged, depends_on_body, needs, remedy }
 }
 
 fn is_stream(request: &Request<'_>) -> bool {

@@ -30,6 +30,7 @@ mod admit;
 mod answer;
 mod body;
 mod config;
+mod diff;
 mod explain;
 mod inspection;
 mod live;
@@ -44,9 +45,10 @@ mod time;
 mod token;
 mod upstream;
 mod wait;
+mod warnings;
 mod worker;
 
-pub use admit::{Arrival, Forward, Sent, Subject, Verdict};
+pub use admit::{Arrival, Forward, Passed, Sent, Subject, Verdict, pass};
 pub use answer::{Answer, MAX_ANSWER_BYTES};
 pub use body::{Judged, Step};
 pub use config::listing::{
@@ -60,7 +62,10 @@ pub use config::text::{RuleScope, RuleText};
 pub use config::{
     Loaded, PluginConfig, Problem, Revision, Source, load_plugin_config, load_policy,
 };
-pub use explain::{Attempt, Explanation, Miss, Need, RuleAt, explain, judge, needs};
+pub use diff::{Diff, Fate, Line, Of, Part, diff};
+pub use explain::{
+    Attempt, Difference, Explanation, Miss, Need, RuleAt, Words, explain, judge, needs,
+};
 pub use live::LivePolicy;
 pub use pod::failure::Failure;
 pub use pod::shared::{Changed, Seen, Shared, Unshared};
@@ -87,6 +92,7 @@ pub use request::{Method, Request, RequestError};
 pub use resend::{MAX_KEPT_BODY_BYTES, Original};
 pub use time::{Now, Steady, UnixTime};
 pub use token::{Token, Verification};
+pub use warnings::warnings;
 pub use worker::Worker;
 pub use worker::effect::{Call, Effect, Headers, Purpose, Upstream};
 pub use worker::metrics::{Change, Sample};

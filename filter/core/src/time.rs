@@ -1,7 +1,9 @@
 //! Time is an input: the host says what time it is, the core only compares.
 
+use core::fmt;
 use core::time::Duration;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// What the host's clocks say at one moment.
@@ -44,6 +46,14 @@ impl UnixTime {
     /// How long until `later`; zero when it has passed.
     pub const fn until(self, later: Self) -> Duration {
         Duration::from_millis(later.0.saturating_sub(self.0))
+    }
+}
+
+/// As in `2026-11-01T00:00:00Z`.
+impl fmt::Display for UnixTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = i64::try_from(self.as_secs()).unwrap_or(i64::MAX);
+        Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX).fmt(f)
     }
 }
 

@@ -5,6 +5,8 @@
 
 pub(crate) mod claims;
 pub(crate) mod keys;
+#[cfg_attr(target_os = "unknown", path = "token/no_signature.rs")]
+mod signature;
 pub(crate) mod tokens;
 pub(crate) mod waiting;
 

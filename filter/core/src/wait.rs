@@ -180,9 +180,9 @@ impl Wait {
 
     /// Whether there is room for it beside the others.
     pub(crate) fn fits<'a>(&self, others: impl ExactSizeIterator<Item = &'a Self>) -> bool {
-        let client = &self.pending.subject().client;
+        let client = self.pending.subject().client();
         others.len() < MOST
-            && others.filter(|other| other.pending.subject().client == *client).count()
+            && others.filter(|other| other.pending.subject().client() == client).count()
                 < MOST_OF_CLIENT
     }
 

@@ -29,7 +29,9 @@ fn a_rolling_restart_is_not_noticed() {
     let before = names(&gateway.staying_pods());
     let line = gateway.under_load("rolling-restart", || {
         quietly(|| {
-            gateway.kubectl(&["rollout", "restart", "deployment/keyhole", "-n", "keyhole"]).unwrap();
+            gateway
+                .kubectl(&["rollout", "restart", "deployment/keyhole", "-n", "keyhole"])
+                .unwrap();
             gateway.is_rolled_out();
             gateway.nobody_is_leaving();
         });
@@ -126,7 +128,8 @@ fn a_pod_that_is_killed_takes_along_what_it_was_answering_and_nothing_is_done_tw
     let pod = gateway.staying_pods()[0].name();
     let line = gateway.under_load("pod-killed", || {
         quietly(|| {
-            let delete = ["delete", "pod", &pod, "-n", "keyhole", "--grace-period=0", "--force"];
+            let delete =
+                ["delete", "pod", &pod, "-n", "keyhole", "--grace-period=0", "--force"];
             gateway.kubectl(&delete).unwrap();
             gateway.is_rolled_out();
             gateway.everybody_is_served();
@@ -161,7 +164,8 @@ fn evict(gateway: &Gateway, pod: &str) -> anyhow::Result<String> {
 /// The serial number of the certificate that one pod shows.
 fn shown_serial(gateway: &Gateway) -> String {
     let address = gateway.base().trim_start_matches("https://");
-    let script = "openssl s_client -connect \"$0\" </dev/null 2>/dev/null | openssl x509 -noout -serial";
+    let script =
+        "openssl s_client -connect \"$0\" </dev/null 2>/dev/null | openssl x509 -noout -serial";
     let output = Command::new("bash").args(["-c", script, address]).output().unwrap();
     String::from_utf8(output.stdout).unwrap().trim().trim_start_matches("serial=").to_owned()
 }

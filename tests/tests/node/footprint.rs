@@ -12,7 +12,9 @@ use crate::gateway::{Gateway, Pod, eventually, gateway};
 fn a_pod_is_ready_soon_and_keeps_within_its_memory() {
     let gateway = gateway();
     let (started, ready) = one_more(&gateway);
-    println!("one more pod: its container ran after {started:.1?}, and was ready {ready:.1?} later");
+    println!(
+        "one more pod: its container ran after {started:.1?}, and was ready {ready:.1?} later"
+    );
     println!("with the suite's policy: {}", memory(&gateway));
 
     let names: Vec<String> = (0..1000).map(|n| format!("many-{n}")).collect();
@@ -25,7 +27,8 @@ fn a_pod_is_ready_soon_and_keeps_within_its_memory() {
     println!("1,000 more clients were served {took:.1?} after kubectl apply");
     // Twice, so that every pod has the tokens of most accounts.
     for _ in 0..2 {
-        let statuses = each(8, &callers, |caller| caller.client.get("/version").unwrap().status);
+        let statuses =
+            each(8, &callers, |caller| caller.client.get("/version").unwrap().status);
         let served = statuses.iter().filter(|status| **status == 200).count();
         println!("{served} of {} were served", statuses.len());
     }
@@ -41,7 +44,8 @@ fn memory(gateway: &Gateway) -> String {
     let pods: Vec<String> = usage(gateway)
         .iter()
         .map(|memory| {
-            let (rss, set) = (mebibytes(&memory["rssBytes"]), mebibytes(&memory["workingSetBytes"]));
+            let (rss, set) =
+                (mebibytes(&memory["rssBytes"]), mebibytes(&memory["workingSetBytes"]));
             format!("{rss:.0} MiB resident ({set:.0} MiB working set)")
         })
         .collect();
@@ -55,9 +59,7 @@ fn usage(gateway: &Gateway) -> Vec<Value> {
         let path = "/api/v1/nodes/node/proxy/stats/summary?only_cpu_and_memory=true";
         let summary: Value =
             serde_json::from_str(&gateway.kubectl(&["get", "--raw", path]).unwrap()).unwrap();
-        let of_gateway = |pod: &&Value| {
-            pods.iter().any(|name| pod["podRef"]["name"] == **name)
-        };
+        let of_gateway = |pod: &&Value| pods.iter().any(|name| pod["podRef"]["name"] == **name);
         let now: Vec<Value> = summary["pods"]
             .as_array()
             .unwrap()
@@ -96,7 +98,8 @@ fn one_more(gateway: &Gateway) -> (Duration, Duration) {
         gateway.pods().iter().any(|pod| is_new(pod) && !pod.text(running).is_empty())
     });
     let ready = eventually("it is ready", || {
-        let is_ready = |pod: &Pod| pod.condition("Ready").is_some_and(|c| c["status"] == "True");
+        let is_ready =
+            |pod: &Pod| pod.condition("Ready").is_some_and(|c| c["status"] == "True");
         gateway.pods().iter().any(|pod| is_new(pod) && is_ready(pod))
     });
     scale("--replicas=2");

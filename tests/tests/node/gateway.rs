@@ -180,7 +180,8 @@ impl Gateway {
     pub(crate) fn everybody_is_served(&self) {
         for caller in &self.callers {
             eventually(&caller.account, || {
-                (0..IN_A_ROW).all(|_| caller.client.get("/version").is_ok_and(|a| a.status == 200))
+                (0..IN_A_ROW)
+                    .all(|_| caller.client.get("/version").is_ok_and(|a| a.status == 200))
             });
         }
     }
@@ -255,7 +256,8 @@ fn stack() -> Stack {
 }
 
 fn script(name: &str, arguments: &[&str]) {
-    let output = Command::new(root().join("scripts").join(name)).args(arguments).output().unwrap();
+    let output =
+        Command::new(root().join("scripts").join(name)).args(arguments).output().unwrap();
     assert!(output.status.success(), "{name}: {output:?}");
 }
 
@@ -272,8 +274,10 @@ fn new_certificate(stack: &Stack) -> String {
     let pki: PathBuf = stack.state().join("pki");
     script("certs", &["--name", HOST, "--out", pki.to_str().unwrap()]);
     let (cert, key) = (pki.join("tls.crt"), pki.join("tls.key"));
-    let (cert, key) = (format!("--cert={}", cert.display()), format!("--key={}", key.display()));
-    let create = ["create", "secret", "tls", "keyhole-tls", "-n", "keyhole", "--dry-run=client"];
+    let (cert, key) =
+        (format!("--cert={}", cert.display()), format!("--key={}", key.display()));
+    let create =
+        ["create", "secret", "tls", "keyhole-tls", "-n", "keyhole", "--dry-run=client"];
     let secret = stack.kubectl(&[&create[..], &[&cert, &key, "-o", "yaml"]].concat()).unwrap();
     stack.apply_manifest(&secret).unwrap();
     let serial = Command::new("openssl")

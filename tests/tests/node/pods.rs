@@ -82,7 +82,9 @@ fn a_job_from_sql_runs_and_a_deployment_is_scaled_and_restarted() {
 
     // k8s.run_job: the CronJob's template becomes a Job, which is waited for.
     let cronjob = kit.send(kit::request("k8s.run_job", "GET").unwrap());
-    let found = |path: &str| cronjob.query(path).map(|text| serde_json::from_str::<Value>(&text).unwrap());
+    let found = |path: &str| {
+        cronjob.query(path).map(|text| serde_json::from_str::<Value>(&text).unwrap())
+    };
     let spec = found("$.result.spec.jobTemplate.spec").unwrap();
     let age = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
     let name = format!("nightly-report-{age}");

@@ -30,7 +30,8 @@ impl Gateway {
     pub(crate) fn under_load(&self, name: &str, act: impl FnOnce()) -> Line {
         let stop = AtomicBool::new(false);
         // What an earlier run has left in this cluster has other names.
-        let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        let seconds =
+            SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
         let label = format!("{name}-{seconds}");
         let before = self.creates();
         let load = Load { name: &label, threads: 4, pause: PAUSE, duration: LONGEST };
@@ -58,7 +59,11 @@ impl Gateway {
         let (mut count, mut failed) = (0, Vec::new());
         while !stop.load(Ordering::Relaxed) {
             count += 1;
-            match sql_server.invoke(&Call { method: "GET", credential: Some(base), ..Call::to(&url) }) {
+            match sql_server.invoke(&Call {
+                method: "GET",
+                credential: Some(base),
+                ..Call::to(&url)
+            }) {
                 Ok(answer) if answer.return_value == 0 => {}
                 Ok(answer) => failed.push(format!("{answer:?}")),
                 Err(error) => failed.push(error.to_string()),

@@ -12,7 +12,8 @@ fn the_gateway_may_do_what_is_documented_and_no_more() {
     let gateway = gateway();
     let list = |namespace: &str| {
         let who = "--as=system:serviceaccount:keyhole:keyhole";
-        let listed = gateway.kubectl(&["auth", "can-i", "--list", who, "-n", namespace]).unwrap();
+        let listed =
+            gateway.kubectl(&["auth", "can-i", "--list", who, "-n", namespace]).unwrap();
         println!("{namespace}:\n{listed}");
         let mut lines: Vec<String> = listed
             .lines()
@@ -24,7 +25,10 @@ fn the_gateway_may_do_what_is_documented_and_no_more() {
         lines
     };
     // As docs and k8s/base/rbac.yaml say it.
-    assert_eq!(list("keyhole"), ["configmaps [] [keyhole-policy] [get]", "events [] [] [create]"]);
+    assert_eq!(
+        list("keyhole"),
+        ["configmaps [] [keyhole-policy] [get]", "events [] [] [create]"]
+    );
     let accounts = "[api-reader caller-0 caller-1 caller-2 caller-3]";
     assert_eq!(list("default"), [format!("serviceaccounts/token [] {accounts} [create]")]);
     assert_eq!(list("shop"), ["serviceaccounts/token [] [default] [create]"]);

@@ -32,20 +32,25 @@ fn the_articles_story_goes_as_told() {
     assert_eq!(outcome(&call("GET", PODS, None, true)), arrived("200"));
     assert_eq!(outcome(&call("POST", PODS, Some(MANIFEST), true)), arrived("201"));
     eventually("the pod runs", || {
-        call("GET", POD, None, true).value("$.result.status.phase").as_deref() == Some("Running")
+        call("GET", POD, None, true).value("$.result.status.phase").as_deref()
+            == Some("Running")
     });
     assert_eq!(outcome(&call("DELETE", POD, None, true)), refused("403"));
 
-    let wider = gateway.policy.replace("[get, list, create]}\n  - {non", "[get, list, create, delete]}\n  - {non");
+    let wider = gateway
+        .policy
+        .replace("[get, list, create]}\n  - {non", "[get, list, create, delete]}\n  - {non");
     assert_ne!(wider, gateway.policy);
     gateway.apply(&wider);
     // Of a pod that is not there, so that asking changes nothing.
     let absent = format!("{PODS}/absent");
-    let took = eventually("the new policy is in force", || gateway.answers("DELETE", &absent, 404));
+    let took =
+        eventually("the new policy is in force", || gateway.answers("DELETE", &absent, 404));
     println!("a wider policy was in force in all pods {took:.1?} after kubectl apply");
     assert_eq!(outcome(&call("DELETE", POD, None, true)), arrived("200"));
 
     gateway.apply(&gateway.policy);
-    let took = eventually("the old policy is in force", || gateway.answers("DELETE", &absent, 403));
+    let took =
+        eventually("the old policy is in force", || gateway.answers("DELETE", &absent, 403));
     println!("the narrower policy was in force in all pods {took:.1?} after kubectl apply");
 }

@@ -13,7 +13,7 @@ use x509_parser::parse_x509_certificate;
 
 use super::kubectl::Kubectl;
 use super::report::{Area, Report};
-use crate::clock::{now, written};
+use crate::clock::now;
 use crate::object::Object;
 use keyhole_core::UnixTime;
 
@@ -112,16 +112,16 @@ impl Certificate {
         }
         let found = format!("{secret} is for {}", names.join(", "));
         if now < *start {
-            let found = format!("{secret} is not valid before {}", written(*start));
+            let found = format!("{secret} is not valid before {}", start);
             report.problem(Area::Certificate, found, renew);
         } else if now >= *end {
-            let found = format!("{secret} has expired on {}", written(*end));
+            let found = format!("{secret} has expired on {}", end);
             report.problem(Area::Certificate, found, renew);
         } else if now.until(*end).as_secs() < SOON_SECONDS {
-            let found = format!("{found}; it ends soon, on {}", written(*end));
+            let found = format!("{found}; it ends soon, on {}", end);
             report.warning(Area::Certificate, found, renew);
         } else {
-            report.ok(Area::Certificate, format!("{found}, until {}", written(*end)));
+            report.ok(Area::Certificate, format!("{found}, until {}", end));
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use keyhole_core::{
-    Loaded, PluginConfig, Problem, list_policy, load_plugin_config, load_policy,
+    Loaded, PluginConfig, Problem, list_policy, load_plugin_config, load_policy, warnings,
 };
 use serde::Deserialize;
 
@@ -11,7 +11,6 @@ use super::kubectl::Kubectl;
 use super::report::{Area, Report};
 use crate::clock::now;
 use crate::object::Object;
-use crate::policy::warnings;
 
 #[derive(Deserialize)]
 struct ConfigMap {

@@ -7,7 +7,6 @@ use anyhow::{Context, bail};
 use keyhole_core::{ListedKey, Listing, UnixTime};
 
 use super::spans::{Node, Value};
-use crate::clock::written;
 
 /// A new key for a client, and until when its old ones serve.
 #[derive(Debug)]
@@ -46,7 +45,7 @@ impl Rotation<'_> {
 
     /// An end for an old key, unless it ends before or starts after.
     fn end(&self, text: &str, node: &Node, key: &ListedKey) -> anyhow::Result<Option<Edit>> {
-        let until = written(self.old_until);
+        let until = self.old_until.to_string();
         let ended = key.not_after.is_some_and(|end| end <= self.old_until);
         if ended || key.not_before.is_some_and(|start| start >= self.old_until) {
             return Ok(None);
@@ -76,7 +75,7 @@ impl Rotation<'_> {
     /// The new key, after the last one and in its style.
     fn add(&self, text: &str, keys: &Node) -> anyhow::Result<Edit> {
         let last = keys.items().last().context("the client has no key")?;
-        let until = written(self.not_after);
+        let until = self.not_after.to_string();
         let json = is_json(text, last);
         let digest = match json {
             true => field(true, "sha256", &self.digest),

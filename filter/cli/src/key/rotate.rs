@@ -4,9 +4,9 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use clap::Args;
-use keyhole_core::{KeyDigest, Listing, UnixTime, list_policy};
+use keyhole_core::{Fate, KeyDigest, Line, Listing, Of, Part, UnixTime, diff, list_policy};
 
 use super::edit::Rotation;
 use crate::clock::now;
@@ -63,13 +63,14 @@ fn after(now: UnixTime, days: u16) -> UnixTime {
 
 /// Nothing but this client's keys may have changed.
 fn check(rotation: &Rotation<'_>, old: &Listing, rotated: &str) -> anyhow::Result<()> {
-    let Ok(new) = list_policy(rotated) else { anyhow::bail!("the policy would not be valid") };
-    let changes = policy::changes(old, &new);
-    let mut lines = changes.lines();
-    let client = format!("client {}", rotation.client);
-    ensure!(lines.next() == Some(&client), "something else would change");
-    let key = |line: &str| line.starts_with("  + key ") || line.starts_with("  - key ");
-    ensure!(lines.all(key), "more than keys would change");
+    let Ok(new) = list_policy(rotated) else { bail!("the policy would not be valid") };
+    let changes = diff(old, &new).parts;
+    let [Part { of: Of::Client(client), fate: Fate::Kept, lines }] = &changes[..] else {
+        bail!("something else would change")
+    };
+    ensure!(client == rotation.client, "something else would change");
+    let key = |line: &Line| line.text().starts_with("key ");
+    ensure!(lines.iter().all(key), "more than keys would change");
     let keys = new.clients.iter().filter(|client| client.name == rotation.client);
     let mut keys = keys.flat_map(|client| &client.keys);
     let added = keys.any(|key| {

@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use keyhole_core::{Listing, Problem, list_policy};
+use keyhole_core::{Listing, Problem, list_policy, warnings};
 use serde::Serialize;
 
-use super::warnings::warnings;
 use super::{count, placed, read, report};
 use crate::Outcome;
 use crate::clock::now;

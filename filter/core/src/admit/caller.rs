@@ -69,6 +69,10 @@ impl<'p, 'a> Caller<'p, 'a> {
         self.client
     }
 
+    pub(super) const fn head(&self) -> Head<'a> {
+        self.head
+    }
+
     /// Judges what is asked, and says what its body has to do with, if it does not just
     /// pass.
     pub(crate) fn judge(

@@ -4,7 +4,6 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 
-use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::admit::{Subject, Verdict};
@@ -72,9 +71,8 @@ impl Probe {
                 not_ready(format!("the apiserver does not know this gateway: {failure}"))
             }
             (Self::Ready, Some((revision, since)), Ok(())) => {
-                let since = i64::try_from(since.as_secs()).unwrap_or_default();
-                let since = Timestamp::from_second(since).unwrap_or_default().to_string();
-                let policy = ActivePolicy { revision: revision.as_str(), since };
+                let policy =
+                    ActivePolicy { revision: revision.as_str(), since: since.to_string() };
                 Verdict::Answer(Reply::json(200, &Readiness { status: "ready", policy }))
             }
         }

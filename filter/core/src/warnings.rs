@@ -1,9 +1,18 @@
 //! What a valid policy allows, but a reader should know of.
 
-use keyhole_core::{
-    Client, Enforcement, ListedClient, ListedKey, ListedRule, Listing, Permissions, Problem,
-    RuleScope, RuleText, UnixTime, Verb, VerbSet,
-};
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::config::Problem;
+use crate::config::listing::{ListedClient, ListedKey, ListedRule, Listing};
+use crate::config::text::{RuleScope, RuleText};
+use crate::policy::Client;
+use crate::policy::grant::Enforcement;
+use crate::policy::permissions::Permissions;
+use crate::request::verb::{Verb, VerbSet};
+use crate::time::UnixTime;
 
 /// Rights over these are, or lead to, rights over much else.
 struct Danger {
@@ -45,8 +54,8 @@ const JUDGED: VerbSet = VerbSet::of(&[Verb::Create, Verb::Patch, Verb::Update]);
 /// With a leap day.
 const YEAR: u64 = 366 * 24 * 3600;
 
-/// All warnings, by line.
-pub(crate) fn warnings(listing: &Listing, now: UnixTime) -> Vec<Problem> {
+/// All warnings, by line. Those of keys depend on the time.
+pub fn warnings(listing: &Listing, now: UnixTime) -> Vec<Problem> {
     let keys = listing.clients.iter().flat_map(|client| &client.keys);
     let clients = listing.clients.iter().flat_map(|client| of_client(client, listing));
     let rules = listing.roles.iter().flat_map(|role| &role.rules);
