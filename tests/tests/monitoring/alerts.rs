@@ -57,6 +57,14 @@ pub(crate) fn a_refused_policy_fires_its_alert(stack: &Stack, prometheus: &Prome
     assert_eq!(firing(prometheus), ["KeyholePolicyRefused"]);
 }
 
+/// Long before the alert fires.
+pub(crate) fn a_token_that_is_stale_is_seen(stack: &Stack, prometheus: &Prometheus) {
+    stack.mount_gateway_token(Some("stale")).unwrap();
+    let pending = r#"ALERTS{alertname="KeyholeGatewayTokenRefused"}"#;
+    let seen = || prometheus.query(pending).is_ok_and(|samples| !samples.is_empty());
+    prometheus.until("the alert is pending", seen).unwrap();
+}
+
 #[test]
 fn each_alert_fires_when_it_should_and_no_other_does() {
     let folder = root().join("target/e2e/alerts");

@@ -26,7 +26,7 @@ pub(crate) fn exists(prometheus: &Prometheus, expression: &str) {
 
 #[test]
 fn a_real_prometheus_finds_what_the_page_the_alerts_and_the_dashboard_name() {
-    let stack = Stack::own("monitoring", &[]).unwrap();
+    let stack = Stack::own("monitoring", &["--live"]).unwrap();
     let prometheus = Prometheus::watching(&stack).unwrap();
     let client = stack.client();
     let ask_some = || {
@@ -45,10 +45,11 @@ fn a_real_prometheus_finds_what_the_page_the_alerts_and_the_dashboard_name() {
             prometheus.query(count).is_ok_and(|samples| !samples.is_empty())
         })
         .unwrap();
+    log::a_request_is_looked_up_by_its_id(&stack);
+    alerts::a_refused_policy_fires_its_alert(&stack, &prometheus);
+    alerts::a_token_that_is_stale_is_seen(&stack, &prometheus);
     metrics::the_page_names_what_is_exposed(&stack, &prometheus);
     dashboard::every_panel_shows_something(&prometheus);
     alerts::every_alert_can_fire(&prometheus);
-    log::a_request_is_looked_up_by_its_id(&stack);
-    alerts::a_refused_policy_fires_its_alert(&stack, &prometheus);
     log::so_is_one_that_was_lost(&stack);
 }
