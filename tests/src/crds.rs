@@ -16,7 +16,7 @@ struct Source {
     path: &'static str,
 }
 
-const SOURCES: [Source; 2] = [
+const SOURCES: [Source; 3] = [
     Source {
         module: "sigs.k8s.io/gateway-api@v1.6.1",
         sum: "h1:mock6phZbI6rvZerwrVNk7hVNymQgHo+6sJ81Ia7ftY=",
@@ -26,6 +26,11 @@ const SOURCES: [Source; 2] = [
         module: "github.com/cert-manager/cert-manager@v1.21.2",
         sum: "h1:UWgoYM+KLNtRlqmoWOKjKBOBUPVHeepQ6/ac3ERJW68=",
         path: "deploy/crds",
+    },
+    Source {
+        module: "github.com/prometheus-operator/prometheus-operator@v0.85.0",
+        sum: "h1:M5xLCLEoaW2IJfnuCwFzzpL+jSVQu3KGT84Pye+fW8s=",
+        path: "example/prometheus-operator-crd",
     },
 ];
 

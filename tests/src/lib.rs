@@ -18,6 +18,7 @@ pub mod mounts;
 pub mod oracle;
 pub mod page;
 pub mod process;
+pub mod prometheus;
 pub mod sample;
 pub mod soak;
 pub mod sp_invoke;

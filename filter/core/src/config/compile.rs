@@ -155,8 +155,9 @@ impl<'w> Compiler<'w, '_, '_> {
             self.problems.add(&at_keys, message);
         }
         let id = self.policy.clients.len();
+        let name: Arc<str> = name.as_str().into();
         for (index, key) in keys.iter() {
-            self.key(id, name, key, &at_keys.index(index));
+            self.key(id, &name, key, &at_keys.index(index));
         }
         let sources = source_ranges
             .as_ref()
@@ -173,12 +174,11 @@ impl<'w> Compiler<'w, '_, '_> {
         let Some(account) = &service_account.0 else { return };
         let account = self.account(account, &at.field("serviceAccount"));
         let account = self.shared_account(account);
-        let name = name.as_str().into();
         let client = Client { name, account, roles, enforcement, limits, sources };
         self.policy.clients.push(client);
     }
 
-    fn key(&mut self, client: usize, name: &str, key: &written::Key, at: &At<'_>) {
+    fn key(&mut self, client: usize, name: &Arc<str>, key: &written::Key, at: &At<'_>) {
         let written::Key { sha256, not_before, not_after, hours } = key;
         let not_before = self.time(not_before.as_deref(), &at.field("notBefore"));
         let not_after = self.time(not_after.as_deref(), &at.field("notAfter"));
@@ -201,11 +201,18 @@ impl<'w> Compiler<'w, '_, '_> {
                 self.problems.add(&at, message);
             }
             Entry::Vacant(entry) => {
-                let (id, revision) = (digest.id(), self.revision);
-                let record =
-                    format!(r#"{{"client":"{name}","key":"{id}","policy":"{revision}"}}"#);
-                let holder = Holder { client: name.into(), record: record.into() };
-                let holder = Arc::new(holder);
+                let (id, revision) = (digest.id(), self.revision.as_str());
+                let record = [
+                    r#"{"client":""#,
+                    name,
+                    r#"","key":""#,
+                    &id,
+                    r#"","policy":""#,
+                    revision,
+                    r#""}"#,
+                ];
+                let record = record.concat().into_boxed_str();
+                let holder = Arc::new(Holder { client: Arc::clone(name), record });
                 entry.insert(Key { client, not_before, not_after, hours, holder });
             }
         }
