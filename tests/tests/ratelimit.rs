@@ -107,20 +107,29 @@ fn redis(stack: &OwnStack, port: u16) -> Running {
     Running::start(&mut command, &stack.state().join("logs/redis.log"))
 }
 
+/// As the kubelet mounts them, and changes them.
+fn mount_limits(stack: &OwnStack, gateway: &str, limits: &str) {
+    let file = stack.state().join("limits.yaml");
+    fs::write(&file, limits).unwrap();
+    let mut command = Command::new(root().join("scripts/mount"));
+    command.arg(stack.state().join(gateway).join("ratelimit/config"));
+    let status = command.arg(format!("limits.yaml={}", file.display())).status();
+    assert!(status.unwrap().success());
+}
+
 /// A gateway's Envoy, and the service beside it.
 struct Gateway {
     _envoy: Running,
     limiter: Option<Running>,
     client: Client,
+    admin: String,
 }
 
 impl Gateway {
     fn start(stack: &OwnStack, name: &str, redis: u16) -> Self {
         let [clients, monitoring, admin, grpc, http, debug] = free_ports();
         let state = stack.state();
-        let limits = state.join(name).join("ratelimit/config");
-        fs::create_dir_all(&limits).unwrap();
-        fs::write(limits.join("limits.yaml"), LIMITS).unwrap();
+        mount_limits(stack, name, LIMITS);
         let container = container("deployment.yaml");
         let variables = container["env"].as_array().unwrap().iter().filter_map(|variable| {
             Some((variable["name"].as_str().unwrap(), variable["value"].as_str()?))
@@ -158,7 +167,7 @@ impl Gateway {
         let _envoy = Running::start(&mut command, &log("envoy"));
         let url = format!("https://localhost:{clients}");
         let client = Client::new(&url, Path::new(stack.var("KEYHOLE_CA"))).unwrap();
-        Self { _envoy, limiter, client }
+        Self { _envoy, limiter, client, admin: format!("http://127.0.0.1:{admin}") }
     }
 }
 
@@ -229,6 +238,16 @@ fn two_gateways_share_one_limit() {
     let response = others[0].get(&table).unwrap();
     assert_eq!(response.status, 200, "{response:?}");
 
+    // Another limit is taken up without a restart, by each gateway.
+    for (name, client) in ["a", "b"].into_iter().zip(&limited) {
+        mount_limits(
+            &stack,
+            name,
+            &LIMITS.replace("requests_per_unit: 10}", "requests_per_unit: 1000}"),
+        );
+        until(client, 200);
+    }
+
     // Without Redis nobody may pass, nor without the service; soon after, all is well.
     counter.take();
     told(&others[0], 503, "ServiceUnavailable");
@@ -239,6 +258,15 @@ fn two_gateways_share_one_limit() {
     gateways[0].limiter.take();
     told(&others[0], 503, "ServiceUnavailable");
     until(&others[1], 200);
+    let errors = Command::new("curl")
+        .args([
+            "-fsS",
+            &format!("{}/stats/prometheus?filter=ratelimit.error", gateways[0].admin),
+        ])
+        .output()
+        .unwrap();
+    let errors = String::from_utf8(errors.stdout).unwrap();
+    assert!(errors.contains("envoy_cluster_ratelimit_error{"), "{errors}");
     only_known_headers_went_up(&stack);
 }
 
