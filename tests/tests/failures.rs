@@ -118,6 +118,9 @@ impl World {
             }
             "the apiserver is down, or cannot be reached" => {
                 stack.kill("kube-apiserver").unwrap();
+                // The first one may still find a connection, and lose it.
+                client.get(PODS).unwrap();
+                sleep(Duration::from_secs(1));
                 client.get(PODS).unwrap()
             }
             other => panic!("`{other}` is made to happen nowhere"),

@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 use keyhole_tests::page::page;
 use keyhole_tests::stack::root;
 
-const PAGES: [&str; 11] = [
+const PAGES: [&str; 12] = [
     "README.md",
     ".github/SECURITY.md",
+    "docs/deploying.md",
     "docs/operations.md",
     "docs/policy.md",
     "docs/recipes.md",

@@ -1,6 +1,7 @@
 //! The component `ratelimit`: one limit for two gateways, by Envoy's own rate limit service
 //! and a real Redis, as the component configures them.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
@@ -14,9 +15,13 @@ use keyhole_tests::stack::{OwnStack, Stack, new_key, root};
 use serde_json::Value;
 
 const COMPONENT: &str = "k8s/components/ratelimit";
-/// The filters go before this one, and the clusters before this section.
+/// The filters go before this one, the listener and the clusters before these sections.
 const BUFFER: &str = "          # The apiserver's own limit; here it answers";
+const CLUSTERS: &str = "  clusters:\n";
 const AFTER_CLUSTERS: &str = "\nlayered_runtime:\n";
+/// The cluster that gets another way, and its name then.
+const AGAIN: [&str; 2] =
+    ["  - name: kube-apiserver-again\n", "  - name: kube-apiserver-again-counted\n"];
 const PODS: &str = "/api/v1/namespaces/default/pods";
 
 /// For the client that is limited: no test lasts so long.
@@ -36,10 +41,20 @@ fn component(file: &str) -> String {
 
 /// A bootstrap with what the component adds.
 fn with_limits(bootstrap: &str) -> String {
-    let (head, tail) = bootstrap.split_once(BUFFER).unwrap();
-    let (middle, tail) = tail.split_once(AFTER_CLUSTERS).unwrap();
-    let (filters, clusters) = (component("filters.yaml"), component("clusters.yaml"));
-    format!("{head}{filters}{BUFFER}{middle}{clusters}{AFTER_CLUSTERS}{tail}")
+    let filters = component("filters.yaml");
+    let listener = component("listener.yaml").replace("          # filters.yaml\n", &filters);
+    let clusters = component("clusters.yaml");
+    let mut text = bootstrap.to_owned();
+    for (there, new) in [
+        (AGAIN[0], AGAIN[1].to_owned()),
+        (BUFFER, format!("{filters}{BUFFER}")),
+        (CLUSTERS, format!("{listener}{CLUSTERS}")),
+        (AFTER_CLUSTERS, format!("{clusters}{AFTER_CLUSTERS}")),
+    ] {
+        assert_eq!(text.matches(there).count(), 1, "{there}");
+        text = text.replace(there, &new);
+    }
+    text
 }
 
 #[test]
@@ -92,20 +107,29 @@ fn redis(stack: &OwnStack, port: u16) -> Running {
     Running::start(&mut command, &stack.state().join("logs/redis.log"))
 }
 
+/// As the kubelet mounts them, and changes them.
+fn mount_limits(stack: &OwnStack, gateway: &str, limits: &str) {
+    let file = stack.state().join("limits.yaml");
+    fs::write(&file, limits).unwrap();
+    let mut command = Command::new(root().join("scripts/mount"));
+    command.arg(stack.state().join(gateway).join("ratelimit/config"));
+    let status = command.arg(format!("limits.yaml={}", file.display())).status();
+    assert!(status.unwrap().success());
+}
+
 /// A gateway's Envoy, and the service beside it.
 struct Gateway {
     _envoy: Running,
     limiter: Option<Running>,
     client: Client,
+    admin: String,
 }
 
 impl Gateway {
     fn start(stack: &OwnStack, name: &str, redis: u16) -> Self {
         let [clients, monitoring, admin, grpc, http, debug] = free_ports();
         let state = stack.state();
-        let limits = state.join(name).join("ratelimit/config");
-        fs::create_dir_all(&limits).unwrap();
-        fs::write(limits.join("limits.yaml"), LIMITS).unwrap();
+        mount_limits(stack, name, LIMITS);
         let container = container("deployment.yaml");
         let variables = container["env"].as_array().unwrap().iter().filter_map(|variable| {
             Some((variable["name"].as_str().unwrap(), variable["value"].as_str()?))
@@ -139,10 +163,11 @@ impl Gateway {
         fs::write(&file, bootstrap).unwrap();
         let mut command = Command::new(root().join(".tools/envoy/envoy/_bin/envoy"));
         command.arg("-c").arg(file).args(["--concurrency", "1", "--disable-hot-restart"]);
+        command.args(["--component-log-level", "router:debug"]);
         let _envoy = Running::start(&mut command, &log("envoy"));
         let url = format!("https://localhost:{clients}");
         let client = Client::new(&url, Path::new(stack.var("KEYHOLE_CA"))).unwrap();
-        Self { _envoy, limiter, client }
+        Self { _envoy, limiter, client, admin: format!("http://127.0.0.1:{admin}") }
     }
 }
 
@@ -202,9 +227,26 @@ fn two_gateways_share_one_limit() {
     for other in &others {
         assert_eq!(other.get(PODS).unwrap().status, 200);
     }
-    // What the gateway asks for itself is counted by the policy's `limits` only.
+    // Nor by what the gateway asks for in his place.
     let table = format!("{PODS}?view=table");
-    assert_eq!(limited[0].get(&table).unwrap().status, 200);
+    let response = limited[0].get(&table).unwrap();
+    assert_eq!(
+        (response.status, response.field("/kind").as_str()),
+        (429, "Status"),
+        "{response:?}"
+    );
+    let response = others[0].get(&table).unwrap();
+    assert_eq!(response.status, 200, "{response:?}");
+
+    // Another limit is taken up without a restart, by each gateway.
+    for (name, client) in ["a", "b"].into_iter().zip(&limited) {
+        mount_limits(
+            &stack,
+            name,
+            &LIMITS.replace("requests_per_unit: 10}", "requests_per_unit: 1000}"),
+        );
+        until(client, 200);
+    }
 
     // Without Redis nobody may pass, nor without the service; soon after, all is well.
     counter.take();
@@ -215,5 +257,43 @@ fn two_gateways_share_one_limit() {
     }
     gateways[0].limiter.take();
     told(&others[0], 503, "ServiceUnavailable");
-    assert_eq!(others[1].get(PODS).unwrap().status, 200);
+    until(&others[1], 200);
+    let errors = Command::new("curl")
+        .args([
+            "-fsS",
+            &format!("{}/stats/prometheus?filter=ratelimit.error", gateways[0].admin),
+        ])
+        .output()
+        .unwrap();
+    let errors = String::from_utf8(errors.stdout).unwrap();
+    assert!(errors.contains("envoy_cluster_ratelimit_error{"), "{errors}");
+    only_known_headers_went_up(&stack);
+}
+
+/// By Envoy's own account of what its routers send; what goes to the listener `again`
+/// has more, of Envoy's own, which stays there.
+fn only_known_headers_went_up(stack: &OwnStack) {
+    let log = fs::read(stack.state().join("logs/envoy-a.log")).unwrap();
+    let log = String::from_utf8(log).unwrap();
+    let sent = log.split("router decoding headers:").skip(1);
+    let sent = sent.filter(|headers| {
+        headers.contains("'kubernetes.default.svc'") && !headers.contains("'x-envoy-internal'")
+    });
+    let names: BTreeSet<&str> = sent
+        .flat_map(|headers| headers.lines().skip(1).map_while(|line| line.strip_prefix('\'')))
+        .filter_map(|line| line.split_once('\'').map(|(name, _)| name))
+        .collect();
+    let expected = [
+        ":authority",
+        ":method",
+        ":path",
+        ":scheme",
+        "accept",
+        "audit-id",
+        "authorization",
+        "user-agent",
+        "x-forwarded-proto",
+        "x-request-id",
+    ];
+    assert_eq!(names.into_iter().collect::<Vec<_>>(), expected);
 }

@@ -34,7 +34,7 @@ enum Command {
     /// make tokens for these and do nothing else; and whether Kubernetes' own rules let
     /// each account do what its clients may. With --url it calls the gateway, too.
     ///
-    ///   keyhole doctor --url https://keyhole.example --ca ca.crt --key-file key.txt
+    ///   keyhole doctor --url URL --ca ca.crt --key-file key.txt
     #[command(
         verbatim_doc_comment,
         after_help = "Exit codes: 0 nothing is broken (there may be warnings), 1 something is, 2 the command could not run."

@@ -23,7 +23,7 @@ use crate::clock::now;
 
 #[derive(Args, Debug)]
 pub(super) struct Call {
-    /// Call the gateway, too, as SQL Server does: https://HOST[:PORT].
+    /// Call the gateway, too, as SQL Server does: `https://HOST:PORT`.
     #[arg(long, requires = "ca")]
     url: Option<String>,
     /// The CA that SQL Server trusts, as PEM.
