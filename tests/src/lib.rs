@@ -7,6 +7,7 @@ pub mod cases;
 pub mod client;
 pub mod clock;
 pub mod console;
+pub mod crds;
 pub mod crowd;
 pub mod discovery;
 pub mod faults;

@@ -1,6 +1,7 @@
 //! `keyhole`: what a platform engineer runs beside the gateway.
 
 mod clock;
+mod drain;
 mod key;
 mod object;
 mod policy;
@@ -23,6 +24,11 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Let this pod's Envoy finish what clients have begun: for a `preStop` hook.
+    ///
+    /// From the start on, each answer tells its client to connect anew, which leads to
+    /// another pod. Ends when no client is connected, or none asks for anything any more.
+    Drain(drain::Arguments),
     /// Make and rotate API keys.
     #[command(subcommand)]
     Key(key::Command),
@@ -45,6 +51,7 @@ enum Outcome {
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
+        Command::Drain(arguments) => drain::run(&arguments),
         Command::Key(command) => key::run(command),
         Command::Policy(command) => policy::run(command),
         Command::Rbac(command) => rbac::run(command),
