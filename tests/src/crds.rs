@@ -16,7 +16,7 @@ struct Source {
     path: &'static str,
 }
 
-const SOURCES: [Source; 2] = [
+const SOURCES: [Source; 4] = [
     Source {
         module: "sigs.k8s.io/gateway-api@v1.6.1",
         sum: "h1:mock6phZbI6rvZerwrVNk7hVNymQgHo+6sJ81Ia7ftY=",
@@ -26,6 +26,16 @@ const SOURCES: [Source; 2] = [
         module: "github.com/cert-manager/cert-manager@v1.21.2",
         sum: "h1:UWgoYM+KLNtRlqmoWOKjKBOBUPVHeepQ6/ac3ERJW68=",
         path: "deploy/crds",
+    },
+    Source {
+        module: "istio.io/istio@v0.0.0-20260827124520-eed52ebb66ad",
+        sum: "h1:ui9TJjRMAV/hb5ehQaZDq7IUGxuQP6dra9lapT/VjHI=",
+        path: "manifests/charts/base/files/crd-all.gen.yaml",
+    },
+    Source {
+        module: "github.com/envoyproxy/gateway@v1.9.1",
+        sum: "h1:vAVp6/AlBXJ1aOhp1mxL7fNEzVEfjADUguUhm2wzxQY=",
+        path: "charts/gateway-helm/charts/crds/crds/generated",
     },
 ];
 

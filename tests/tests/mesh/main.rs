@@ -1,0 +1,65 @@
+//! Keyhole in Istio and in Envoy Gateway: the real istiod, agent and Envoy Gateway make the
+//! configuration, from the manifests in k8s/components, and the plain Envoy of `.tools` runs
+//! it. Their programs are not there before `scripts/setup-mesh`, so these tests are run by
+//! `cargo test -p keyhole-tests --test mesh -- --include-ignored`.
+
+mod admin;
+mod bootstrap;
+mod envoy_gateway;
+mod hosted;
+mod istio;
+mod manifests;
+mod program;
+mod registry;
+mod requests;
+
+use keyhole_tests::stack::Stack;
+use manifests::Manifests;
+
+use crate::istio::{Istio, istioctl};
+
+#[test]
+fn both_meshes_take_over_what_the_bootstrap_says() {
+    for mesh in ["istio", "envoy-gateway"] {
+        let manifests = Manifests::of(mesh);
+        bootstrap::must_be_the_same_clusters(&manifests.clusters());
+    }
+}
+
+#[test]
+#[ignore = "needs scripts/setup-mesh"]
+fn istioctl_finds_nothing_wrong_with_the_manifests() {
+    let folder = env!("CARGO_TARGET_TMPDIR");
+    let written = Manifests::of("istio").write(&format!("{folder}/istio.yaml"));
+    let broken = Manifests::of("istio").replace("refused-stream", "refused-streams");
+    let broken = broken.write(&format!("{folder}/istio-broken.yaml"));
+    for (arguments, file, expected) in [
+        (&["validate", "-f"][..], &written, true),
+        (&["validate", "-f"], &broken, false),
+        (&["analyze", "--use-kube=false"], &written, true),
+        (&["analyze", "--use-kube=false"], &broken, false),
+    ] {
+        let output = istioctl(&[arguments, &[file]].concat());
+        assert_eq!(output.status.success(), expected, "{arguments:?} {file}: {output:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs scripts/setup-mesh"]
+fn a_gateway_of_istio_answers_as_the_plain_one_does() {
+    let stack = Stack::own("istio", &["--live"]).unwrap();
+    let istio = Istio::start(&stack);
+    let client = istio.client(&stack);
+    requests::must_be_answered_as_by_the_plain_gateway(&stack, &client);
+    bootstrap::must_be_the_same_connection_manager(&istio.admin.connection_manager());
+}
+
+#[test]
+#[ignore = "needs scripts/setup-mesh"]
+fn the_envoy_of_envoy_gateway_answers_as_the_plain_one_does() {
+    let stack = Stack::own("envoy-gateway", &["--live"]).unwrap();
+    let (gateway, _registry) = hosted::start(&stack);
+    let client = gateway.client(&stack);
+    requests::must_be_answered_as_by_the_plain_gateway(&stack, &client);
+    bootstrap::must_be_the_same_connection_manager(&gateway.admin.connection_manager());
+}
