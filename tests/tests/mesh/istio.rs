@@ -31,7 +31,7 @@ const POD_ADDRESS: &str = "192.0.2.10";
 /// A gateway of Istio, with all that stands behind it. The first to end is the first here.
 pub struct Istio {
     pub agent: Program,
-    pub istiod: Program,
+    _istiod: Program,
     _registry: Registry,
     pub admin: Admin,
     port: u16,
@@ -100,7 +100,7 @@ impl Istio {
             .env("ENVOY_PROMETHEUS_PORT", prometheus.to_string())
             .env("PROXY_CONFIG", proxy_config(discovery, admin, status).to_string());
         let agent = Program::start(command, "istio-agent", stack);
-        Self { agent, istiod, _registry: registry, admin: Admin { port: admin }, port }
+        Self { agent, _istiod: istiod, _registry: registry, admin: Admin { port: admin }, port }
     }
 
     /// A client of the gateway, without a key.

@@ -7,6 +7,7 @@ mod admin;
 mod bootstrap;
 mod envoy_gateway;
 mod hosted;
+mod ingress;
 mod istio;
 mod manifests;
 mod program;
@@ -14,9 +15,10 @@ mod registry;
 mod requests;
 
 use keyhole_tests::stack::Stack;
-use manifests::Manifests;
 
+use crate::admin::Admin;
 use crate::istio::{Istio, istioctl};
+use crate::manifests::Manifests;
 
 #[test]
 fn both_meshes_take_over_what_the_bootstrap_says() {
@@ -48,10 +50,13 @@ fn istioctl_finds_nothing_wrong_with_the_manifests() {
 #[ignore = "needs scripts/setup-mesh"]
 fn a_gateway_of_istio_answers_as_the_plain_one_does() {
     let stack = Stack::own("istio", &["--live"]).unwrap();
-    let istio = Istio::start(&stack);
+    let mut istio = Istio::start(&stack);
     let client = istio.client(&stack);
+    istio
+        .agent
+        .until("the gateway", || client.get("/keyhole/readyz").is_ok_and(|r| r.status == 200));
     requests::must_be_answered_as_by_the_plain_gateway(&stack, &client);
-    bootstrap::must_be_the_same_connection_manager(&istio.admin.connection_manager());
+    must_run_as_meant(&istio.admin);
 }
 
 #[test]
@@ -61,5 +66,24 @@ fn the_envoy_of_envoy_gateway_answers_as_the_plain_one_does() {
     let (gateway, _registry) = hosted::start(&stack);
     let client = gateway.client(&stack);
     requests::must_be_answered_as_by_the_plain_gateway(&stack, &client);
-    bootstrap::must_be_the_same_connection_manager(&gateway.admin.connection_manager());
+    must_run_as_meant(&gateway.admin);
+}
+
+#[test]
+#[ignore = "needs scripts/setup-mesh"]
+fn envoy_gateway_passes_on_to_the_plain_gateway() {
+    let stack = Stack::own("gateway-api", &["--live", "--trusted-hops", "1"]).unwrap();
+    let ingress = ingress::start(&stack);
+    requests::plain_ones_must_pass(&stack, &ingress.client(&stack));
+}
+
+/// What Envoy was told: nothing that it refused; the connection manager and the clusters of
+/// the bootstrap; the filter before whatever else looks at a body, and closed when it fails.
+fn must_run_as_meant(admin: &Admin) {
+    assert_eq!(admin.refused(), [] as [serde_json::Value; 0]);
+    let manager = admin.connection_manager();
+    bootstrap::must_be_the_same_connection_manager(&manager);
+    let clusters = ["kube-apiserver-again", "kube-apiserver-gateway"];
+    bootstrap::must_be_the_same_clusters(&clusters.map(|name| admin.cluster(name)));
+    println!("{}", manager["http_filters"]);
 }
