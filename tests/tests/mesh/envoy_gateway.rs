@@ -7,6 +7,7 @@ use std::path::Path;
 
 use base64ct::{Base64, Encoding};
 use keyhole_tests::client::Client;
+use keyhole_tests::page::{blocks, page};
 use keyhole_tests::stack::{Stack, root};
 use serde_json::{Value, json};
 
@@ -97,6 +98,8 @@ impl EnvoyGateway {
 
 /// What docs/meshes.md asks of Envoy Gateway, where it stands alone.
 fn configuration(home: &Path, admin: u16) -> Value {
+    let asked = blocks(&page("docs/meshes.md"), "yaml").swap_remove(0);
+    let asked: Value = serde_saphyr::from_str(&asked).unwrap();
     json!({
         "apiVersion": "gateway.envoyproxy.io/v1alpha1",
         "kind": "EnvoyGateway",
@@ -113,7 +116,7 @@ fn configuration(home: &Path, admin: u16) -> Value {
                 }},
             },
         },
-        "extensionApis": {"enableBackend": true, "enableEnvoyPatchPolicy": true},
+        "extensionApis": asked["extensionApis"],
         "telemetry": {"metrics": {"prometheus": {"disable": true}}},
         "admin": {"address": {"host": "127.0.0.1", "port": admin}},
     })

@@ -16,7 +16,7 @@ use crate::registry::Registry;
 
 /// What a mesh's operator sets, and what the plain Envoy has no code for: the filters of
 /// Istio's own build for telemetry.
-const MESH: &str = "pathNormalization: {normalization: NONE}\ndefaultProviders: {}\n";
+pub const MESH: &str = "pathNormalization: {normalization: NONE}\ndefaultProviders: {}\n";
 const ISTIOD: [(&str, &str); 5] = [
     ("PILOT_ENABLE_METADATA_EXCHANGE", "false"),
     ("PILOT_ENABLE_ALPN_FILTER", "false"),
@@ -92,6 +92,8 @@ impl Istio {
             .env("SERVICE_ACCOUNT", "keyhole")
             .env("INSTANCE_IP", POD_ADDRESS)
             .env("ISTIO_META_CLUSTER_ID", "Kubernetes")
+            // It would look for the address of a cloud.
+            .env("CLOUD_PLATFORM", "none")
             .env("PILOT_CERT_PROVIDER", "istiod")
             .env("CA_ADDR", format!("127.0.0.1:{discovery}"))
             .env("ISTIOD_SAN", "istiod.istio-system.svc")

@@ -14,6 +14,7 @@ mod program;
 mod registry;
 mod requests;
 
+use keyhole_tests::page::{blocks, page};
 use keyhole_tests::stack::Stack;
 
 use crate::admin::Admin;
@@ -26,6 +27,18 @@ fn both_meshes_take_over_what_the_bootstrap_says() {
         let manifests = Manifests::of(mesh);
         bootstrap::must_be_the_same_clusters(&manifests.clusters());
     }
+}
+
+/// The others are run with the real control planes, or by tests/tests/manifests.rs.
+#[test]
+fn the_page_says_what_is_run() {
+    let page = page("docs/meshes.md");
+    let commands = blocks(&page, "console");
+    assert_eq!(commands.len(), 3);
+    assert_eq!(commands[1], "$ kubectl apply -k k8s/overlays/istio");
+    assert_eq!(commands[2], "$ kubectl apply -k k8s/overlays/envoy-gateway");
+    assert!(istio::MESH.starts_with("pathNormalization: {normalization: NONE}\n"));
+    assert!(page.contains("`pathNormalization: {normalization: NONE}`"));
 }
 
 #[test]

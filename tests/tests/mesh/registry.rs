@@ -1,12 +1,14 @@
-//! A registry of images on this machine, with the filter in it as both meshes read it: one
-//! layer with the file `plugin.wasm`.
+//! A registry of images on this machine, with the filter in it by the steps of
+//! docs/meshes.md.
 
-use std::fs;
+use std::os::unix::fs::symlink;
 use std::process::Command;
+use std::{env, fs};
 
+use keyhole_tests::page::{blocks, page};
 use keyhole_tests::stack::{Stack, root};
 
-use crate::program::{Program, free_ports, program};
+use crate::program::{Program, free_ports, program, tools};
 
 pub struct Registry {
     _program: Program,
@@ -29,28 +31,17 @@ impl Registry {
 
         let folder = stack.state().join("image");
         fs::create_dir_all(&folder).unwrap();
-        let wasm = root().join("target/wasm32-wasip1/release/keyhole_filter.wasm");
-        fs::copy(wasm, folder.join("plugin.wasm")).unwrap();
-        let layer = folder.join("layer.tar.gz");
-        must(
-            Command::new("tar")
-                .arg("-czf")
-                .arg(&layer)
-                .arg("-C")
-                .arg(&folder)
-                .arg("plugin.wasm"),
-        );
-        let image = format!("{address}/keyhole/filter:0.1.0");
-        must(
-            program("crane")
-                .args(["append", "--oci-empty-base", "-t", &image, "-f"])
-                .arg(&layer),
-        );
+        symlink(root().join("target"), folder.join("target")).unwrap();
+        let steps = blocks(&page("docs/meshes.md"), "console").swap_remove(0);
+        let steps = steps.replace("$ ", "").replace("registry.example.com", &address);
+        let path = format!("{}:{}", tools().display(), env::var("PATH").unwrap());
+        let pushed = Command::new("bash")
+            .args(["-euc", &steps])
+            .current_dir(&folder)
+            .env("PATH", path)
+            .output()
+            .unwrap();
+        assert!(pushed.status.success(), "{steps}: {pushed:?}");
         Self { _program: registry, address }
     }
-}
-
-fn must(command: &mut Command) {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {output:?}");
 }
