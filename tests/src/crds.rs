@@ -16,7 +16,7 @@ struct Source {
     path: &'static str,
 }
 
-const SOURCES: [Source; 3] = [
+const SOURCES: [Source; 5] = [
     Source {
         module: "sigs.k8s.io/gateway-api@v1.6.1",
         sum: "h1:mock6phZbI6rvZerwrVNk7hVNymQgHo+6sJ81Ia7ftY=",
@@ -31,6 +31,16 @@ const SOURCES: [Source; 3] = [
         module: "github.com/prometheus-operator/prometheus-operator@v0.85.0",
         sum: "h1:M5xLCLEoaW2IJfnuCwFzzpL+jSVQu3KGT84Pye+fW8s=",
         path: "example/prometheus-operator-crd",
+    },
+    Source {
+        module: "istio.io/istio@v0.0.0-20260827124520-eed52ebb66ad",
+        sum: "h1:ui9TJjRMAV/hb5ehQaZDq7IUGxuQP6dra9lapT/VjHI=",
+        path: "manifests/charts/base/files/crd-all.gen.yaml",
+    },
+    Source {
+        module: "github.com/envoyproxy/gateway@v1.9.1",
+        sum: "h1:vAVp6/AlBXJ1aOhp1mxL7fNEzVEfjADUguUhm2wzxQY=",
+        path: "charts/gateway-helm/charts/crds/crds/generated",
     },
 ];
 

@@ -79,7 +79,7 @@ impl Stack {
     }
 
     /// Where kube-apiserver listens.
-    pub(crate) fn apiserver_port(&self) -> Result<u16> {
+    pub fn apiserver_port(&self) -> Result<u16> {
         let kubeconfig = fs::read_to_string(self.var("KUBECONFIG"))?;
         let (_, rest) = kubeconfig.split_once("https://127.0.0.1:").context("no apiserver")?;
         let port = rest.split(|c: char| !c.is_ascii_digit()).next();
