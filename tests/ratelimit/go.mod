@@ -1,4 +1,4 @@
-// Envoy's own rate limit service, as it is released: scripts/setup builds it.
+// Envoy's own rate limit service, as it is released: scripts/setup-tests builds it.
 module keyhole/ratelimit
 
 go 1.26

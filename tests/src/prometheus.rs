@@ -64,7 +64,7 @@ impl Prometheus {
             .stdout(Stdio::null())
             .stderr(File::create(stack.state().join("logs/prometheus.log"))?)
             .spawn()
-            .context("missing: Prometheus. Run scripts/setup.")?;
+            .context("missing: Prometheus. Run scripts/setup-tests.")?;
         let prometheus = Self { process, url: format!("http://{address}") };
         prometheus.until("it scrapes", || {
             let up = prometheus.query("up == 1");

@@ -123,7 +123,7 @@ fn in_the_filter(policies: &[(usize, usize, &[Request])]) -> Costs {
         .expect("python3 starts");
     python.stdin.take().unwrap().write_all(plan.to_string().as_bytes()).unwrap();
     let output = python.wait_with_output().unwrap();
-    assert!(output.status.success(), "run scripts/setup and scripts/build");
+    assert!(output.status.success(), "run scripts/setup-tests and scripts/build");
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
