@@ -51,6 +51,19 @@ impl Request {
         self
     }
 
+    /// Without what the query says of this parameter, as the procedure does when its own
+    /// is NULL.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        if let Some((path, query)) = self.path.split_once('?') {
+            let value = format!("{{{name}}}");
+            let left: Vec<&str> =
+                query.split('&').filter(|pair| !pair.ends_with(&value)).collect();
+            self.path = format!("{path}?{}", left.join("&"));
+        }
+        self
+    }
+
     /// The URL's part after the host.
     pub fn target(&self) -> String {
         text(self.fill(&self.path))
@@ -63,7 +76,8 @@ impl Request {
             .iter()
             .map(|(name, value)| (name.clone(), text(self.filled(value)).into()))
             .collect();
-        let headers = Some(Value::Object(headers).to_string()).filter(|headers| headers != "{}");
+        let headers =
+            Some(Value::Object(headers).to_string()).filter(|headers| headers != "{}");
         // As SQL Server writes JSON.
         let payload = self.payload.as_ref();
         let payload = payload.map(|own| self.filled(own).to_string().replace('/', "\\/"));
