@@ -22,6 +22,15 @@ die() {
   exit 1
 }
 
+# Flags of rustc that keep the builder's folders out of what is built, so that it is the
+# same everywhere. `cargo fetch` first: a folder counts that is there.
+remapped() {
+  local folder
+  for folder in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*; do
+    printf ' --remap-path-prefix=%s=cargo' "$folder"
+  done
+}
+
 # The folder of a running stack: `--state DIR` if given, else $KEYHOLE_STATE, else
 # target/up. Leaves the other arguments in `rest`.
 state_from() {

@@ -135,6 +135,36 @@ fn what_commands_print_is_what_is_deployed() {
     }
 }
 
+/// The filter of a ConfigMap is unpacked by a shell, and only as it was packed.
+#[test]
+fn a_filter_from_a_configmap_is_the_one_that_was_put_there() {
+    let objects = built(&with_component("k8s/components/filter-configmap", ""));
+    let pod = &find(&objects, "Deployment", "keyhole")["spec"]["template"]["spec"];
+    let script = pod["initContainers"][0]["args"][0].as_str().unwrap();
+    let state = root().join("target/e2e/filter-configmap");
+    let _ = fs::remove_dir_all(&state);
+    for folder in ["compressed", "filter"] {
+        fs::create_dir_all(state.join(folder)).unwrap();
+    }
+    let bash = |script: &str| {
+        Command::new("sh").args(["-euc", script]).current_dir(&state).output().unwrap()
+    };
+    let here = |folder: &str| state.join(folder).display().to_string();
+    let script = script.replace("/compressed", &here("compressed"));
+    let script = script.replace("/etc/keyhole/filter", &here("filter"));
+    let pack =
+        "cd compressed; cp ../../../wasm32-wasip1/release/keyhole_filter.wasm keyhole.wasm
+                sha256sum keyhole.wasm >keyhole.wasm.sha256; gzip -9n keyhole.wasm";
+    assert!(bash(pack).status.success());
+    assert!(bash(&script).status.success());
+    let built = root().join("target/wasm32-wasip1/release/keyhole_filter.wasm");
+    assert!(fs::read(state.join("filter/keyhole.wasm")).unwrap() == fs::read(built).unwrap());
+    assert!(bash("printf other | gzip >compressed/keyhole.wasm.gz").status.success());
+    let refused = bash(&script);
+    assert!(!refused.status.success());
+    assert!(String::from_utf8(refused.stdout).unwrap().contains("FAILED"));
+}
+
 /// The files below /etc/keyhole that Envoy's configuration names.
 fn named(objects: &[Value]) -> BTreeSet<String> {
     let maps = objects.iter().filter(|object| object["kind"] == "ConfigMap");
