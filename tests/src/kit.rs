@@ -51,6 +51,19 @@ impl Request {
         self
     }
 
+    /// Without what the query says of this parameter, as the procedure does when its own
+    /// is NULL.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        if let Some((path, query)) = self.path.split_once('?') {
+            let value = format!("{{{name}}}");
+            let left: Vec<&str> =
+                query.split('&').filter(|pair| !pair.ends_with(&value)).collect();
+            self.path = format!("{path}?{}", left.join("&"));
+        }
+        self
+    }
+
     /// The URL's part after the host.
     pub fn target(&self) -> String {
         text(self.fill(&self.path))

@@ -1,11 +1,14 @@
 //! What a pod of the gateway costs: time to be ready, and memory.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use keyhole_tests::client::Client;
 use keyhole_tests::crowd::each;
-use serde_json::Value;
+use keyhole_tests::stack::quick_key;
+use serde_json::{Value, json};
 
-use crate::gateway::{Gateway, Pod, eventually, gateway};
+use crate::gateway::{Gateway, IN_A_ROW, Pod, eventually, gateway};
 
 #[test]
 #[ignore = "needs scripts/cluster"]
@@ -17,25 +20,56 @@ fn a_pod_is_ready_soon_and_keeps_within_its_memory() {
     );
     println!("with the suite's policy: {}", memory(&gateway));
 
-    let names: Vec<String> = (0..1000).map(|n| format!("many-{n}")).collect();
-    let (callers, clients) = gateway.new_callers(&names).unwrap();
-    let policy = gateway.policy.replace("clients:\n", &format!("clients:\n{clients}"));
+    let (clients, policy) = a_thousand(&gateway);
     gateway.apply(&policy);
-    let took = eventually("the last one is served", || {
-        callers.last().unwrap().client.get("/version").is_ok_and(|answer| answer.status == 200)
+    let took = eventually("all pods serve the last one", || {
+        (0..IN_A_ROW).all(|_| ask(clients.last().unwrap()) == "200 ")
     });
     println!("1,000 more clients were served {took:.1?} after kubectl apply");
     // Twice, so that every pod has the tokens of most accounts.
     for _ in 0..2 {
-        let statuses =
-            each(8, &callers, |caller| caller.client.get("/version").unwrap().status);
-        let served = statuses.iter().filter(|status| **status == 200).count();
-        println!("{served} of {} were served", statuses.len());
+        let mut outcomes = BTreeMap::new();
+        for outcome in each(8, &clients, ask) {
+            *outcomes.entry(outcome).or_insert(0) += 1;
+        }
+        println!("answers to 1,000 clients: {outcomes:?}");
     }
     println!("with 1,000 clients: {}", memory(&gateway));
     assert!(gateway.pods().iter().all(|pod| pod.restarts() == 0), "a pod ran out of memory");
     gateway.apply(&gateway.policy);
     gateway.everybody_is_served();
+}
+
+/// As many clients more, each with an account of its own, and the policy with them.
+/// The accounts are made through the gateway: kubectl takes minutes for that.
+fn a_thousand(gateway: &Gateway) -> (Vec<Client>, String) {
+    let operator = gateway.operator();
+    let made = each(8, 0..1000, |n| {
+        let name = format!("many-{n}");
+        let (key, digest) = quick_key(&name);
+        let account = json!({
+            "apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name},
+        });
+        let path = "/api/v1/namespaces/shop/serviceaccounts";
+        let answer = operator.post(path, &account.to_string()).unwrap();
+        // Another run may have made it.
+        assert!(matches!(answer.status, 201 | 409), "{answer:?}");
+        let entry = format!(
+            "- name: {name}\n  keys: [{{sha256: {digest}}}]\n  \
+             serviceAccount: {{namespace: shop, name: {name}}}\n  roles: [caller]\n"
+        );
+        (gateway.anonymous().with_key(&key), entry)
+    });
+    let (clients, entries): (Vec<_>, Vec<_>) = made.into_iter().unzip();
+    let policy =
+        gateway.policy.replace("clients:\n", &format!("clients:\n{}", entries.concat()));
+    (clients, policy)
+}
+
+/// The answer's status and, of a refusal, why.
+fn ask(client: &Client) -> String {
+    let answer = client.get("/version").unwrap();
+    format!("{} {}", answer.status, answer.field("/reason"))
 }
 
 /// From the kubelet's own figures, once they are new.

@@ -16,7 +16,7 @@ use serde_json::Value;
 const HOST: &str = "keyhole.keyhole.svc";
 const PATIENCE: Duration = Duration::from_secs(120);
 /// So many right answers in a row, a connection each: every pod has given some.
-const IN_A_ROW: usize = 24;
+pub(crate) const IN_A_ROW: usize = 24;
 
 const OPERATOR: &str = r#"- name: operator
   rules:
@@ -142,6 +142,11 @@ impl Gateway {
     /// With the key of the demo's client.
     pub(crate) fn client(&self) -> Client {
         self.anonymous().with_key(&self.key)
+    }
+
+    /// With the key of the operator of `shop`.
+    pub(crate) fn operator(&self) -> Client {
+        self.anonymous().with_key(&self.operator)
     }
 
     pub(crate) fn pods(&self) -> Vec<Pod> {
