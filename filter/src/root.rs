@@ -116,13 +116,15 @@ impl Context for Root {
             self.carry_out(effects);
         }
     }
+}
 
-    /// A timer outlives its root context otherwise.
-    fn on_done(&mut self) -> bool {
+/// A timer outlives its root context otherwise. Not in `on_done`: Envoy would call that for
+/// every stream, too.
+impl Drop for Root {
+    fn drop(&mut self) {
         if host::tick_every(Duration::ZERO).is_err() {
             log::warn!("Envoy did not stop the timer of a policy that is no longer in force");
         }
-        true
     }
 }
 

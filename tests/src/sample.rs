@@ -32,6 +32,12 @@ pub fn text(clients: usize, rules: usize) -> String {
     grow(&format!("{head}\nclients:\nroles:\n"), clients, rules)
 }
 
+/// The same, with this key of the first client.
+pub fn text_with_key(key: &str, clients: usize, rules: usize) -> String {
+    let [own, other] = ["k0", key].map(|key| KeyDigest::of(key.as_bytes()).to_hex());
+    text(clients, rules).replacen(&own, &other, 1)
+}
+
 /// Adds clients with the keys `k0`, `k1`, ..., the accounts `d/a0`, `d/a1`, ... and two
 /// roles each; and roles of ten rules, for pods in the namespaces `d0`, `d1`, ...
 pub fn grow(policy: &str, clients: usize, rules: usize) -> String {

@@ -45,7 +45,9 @@ impl KeyInUrl {
 
 /// Whether there may be a key in it: it is not to be quoted, then.
 pub(crate) fn looks_like_key(text: &str) -> bool {
-    text.contains(KEY_PREFIX)
+    // Of every path, parameter and user agent: `contains` takes longer to prepare than this
+    // takes for texts as short as these.
+    text.as_bytes().windows(KEY_PREFIX.len()).any(|part| part == KEY_PREFIX.as_bytes())
 }
 
 // === impl KeyDigest ===
