@@ -94,6 +94,7 @@ impl Worker {
         self.policy = Some((revision.clone(), now.wall));
         self.metrics.policy(revision, now.wall);
         self.sweep.policy_loaded(policy);
+        self.tokens.keep_only(policy.accounts());
         // It may say how to do without what failed.
         self.tokens.look_again();
     }

@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use crate::pod::cache::Cached;
 use crate::pod::failure::Failure;
@@ -69,6 +69,13 @@ impl Tokens {
                 Ok(None)
             }
         }
+    }
+
+    /// Forgets the other accounts: they have left the policy, and so perhaps has the right
+    /// to ask for their tokens.
+    pub(crate) fn keep_only(&mut self, accounts: &[Arc<Account>]) {
+        let accounts: HashSet<&Arc<Account>> = accounts.iter().collect();
+        self.entries.retain(|account, _| accounts.contains(account));
     }
 
     /// Keeps a token at hand, whether it is asked for or not.

@@ -548,6 +548,23 @@ fn tokens_of_accounts_that_left_the_policy_are_taken_away() {
 }
 
 #[test]
+fn tokens_of_accounts_that_left_the_policy_are_not_renewed() {
+    let mut gateway = gateway();
+    gateway.judge(&list(), Body::Empty);
+    gateway.end();
+    gateway.now = at(1400);
+    gateway.judge(&list(), Body::Empty);
+    gateway.end();
+    let nobody = "{apiVersion: keyhole/v1, kind: Policy, gateway: {tokenVerification: claimsOnly}, clients: []}";
+    let nobody = load_policy(nobody).unwrap();
+    gateway.worker.policy_loaded(&nobody, gateway.now);
+    gateway.policy = nobody.policy;
+    gateway.now = at(1500);
+    gateway.tick();
+    assert_eq!(gateway.asked, 1);
+}
+
+#[test]
 fn many_accounts_are_warmed_up_without_a_flood() {
     let clients: Vec<String> = (0..100).map(|n| {
         let digest = KeyDigest::of(&[n]).to_hex();
