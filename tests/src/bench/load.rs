@@ -52,7 +52,10 @@ impl Load {
         ensure!(!printed.contains("Non-2xx"), "not all were answered 200:\n{printed}");
         let count =
             printed.split(" requests in ").next().and_then(|head| head.split(' ').next_back());
-        count.and_then(|count| count.parse().ok()).with_context(|| format!("wrk:\n{printed}"))
+        count
+            .and_then(|count| count.parse().ok())
+            .filter(|count| *count > 0)
+            .with_context(|| format!("wrk:\n{printed}"))
     }
 
     /// So many requests a second.
