@@ -55,11 +55,4 @@ impl Admin {
         });
         managers.next().unwrap_or_else(|| panic!("no listener: {listeners:?}")).clone()
     }
-
-    /// A cluster that came from the mesh.
-    pub fn cluster(&self, name: &str) -> Value {
-        let clusters = self.dump("dynamic_active_clusters");
-        let mut clusters = clusters.iter().map(|cluster| &cluster["cluster"]);
-        clusters.find(|cluster| cluster["name"] == name).expect("the cluster is there").clone()
-    }
 }

@@ -25,16 +25,24 @@ pub fn start(stack: &Stack) -> (EnvoyGateway, Registry) {
     manifests.set("Gateway", "keyhole", "/spec/listeners/0/port", json!(port));
     let url = format!("{}/keyhole/filter:0.1.0", registry.address);
     manifests.set("EnvoyExtensionPolicy", "keyhole", "/spec/wasm/0/code/image/url", json!(url));
-    // Envoy asks Envoy Gateway for the filter, by its name in a cluster.
-    manifests.push("EnvoyPatchPolicy", "keyhole-tokens", "/spec/jsonPatches", json!({
-        "type": "type.googleapis.com/envoy.config.cluster.v3.Cluster",
-        "name": "wasm_cluster",
-        "operation": {
-            "op": "replace",
-            "path": "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address/address",
-            "value": "127.0.0.1",
-        },
-    }));
+    // Where Envoy finds Envoy Gateway to have the filter from it, and that one's CA: the
+    // standalone mode gives it those of a cluster.
+    let ca = stack.state().join("envoy-gateway/config/certs/envoy/ca.crt");
+    for (what, field, value) in [
+        ("$..endpoint.address.socket_address", "address", json!("127.0.0.1")),
+        ("$.transport_socket..trusted_ca", "filename", json!(ca)),
+    ] {
+        manifests.push(
+            "EnvoyPatchPolicy",
+            "keyhole-tokens",
+            "/spec/jsonPatches",
+            json!({
+                "type": "type.googleapis.com/envoy.config.cluster.v3.Cluster",
+                "name": "wasm_cluster",
+                "operation": {"op": "replace", "jsonPath": what, "path": field, "value": value},
+            }),
+        );
+    }
     let files = ["tls.crt", "tls.key"];
     manifests.add(secret("keyhole", "keyhole-tls", &stack.state().join("keyhole/tls"), &files));
     manifests.add(authority("kube-root-ca.crt", &stack.state().join("pki/cluster-ca.crt")));

@@ -8,12 +8,13 @@ use crate::manifests::Manifests;
 use crate::program::free_ports;
 
 /// What Envoy Gateway reads of the overlay.
-const OF_CLUSTERS: [&str; 8] = [
+const OF_CLUSTERS: [&str; 9] = [
     "Namespace",
     "ServiceAccount",
     "Role",
     "RoleBinding",
     "ConfigMap",
+    "Service",
     "Deployment",
     "PodDisruptionBudget",
     "NetworkPolicy",
@@ -32,19 +33,18 @@ pub fn start(stack: &Stack) -> EnvoyGateway {
     let tls = stack.state().join("keyhole/tls");
     manifests.add(secret("keyhole", "keyhole-ingress-tls", &tls, &["tls.crt", "tls.key"]));
 
-    // What a cluster would say of the Service.
+    // The standalone mode knows no Services: a Backend with the same address stands for it.
     let (_, gateway) = stack.var("KEYHOLE_URL").rsplit_once(':').unwrap();
+    let service =
+        json!({"group": "gateway.envoyproxy.io", "kind": "Backend", "name": "keyhole"});
+    manifests.set("HTTPRoute", "keyhole", "/spec/rules/0/backendRefs/0", service.clone());
+    manifests.set("BackendTLSPolicy", "keyhole", "/spec/targetRefs/0", service);
+    let there = gateway.parse::<u16>().unwrap();
     manifests.add(json!({
-        "apiVersion": "discovery.k8s.io/v1",
-        "kind": "EndpointSlice",
-        "metadata": {
-            "name": "keyhole",
-            "namespace": "keyhole",
-            "labels": {"kubernetes.io/service-name": "keyhole"},
-        },
-        "addressType": "IPv4",
-        "endpoints": [{"addresses": ["127.0.0.1"], "conditions": {"ready": true}}],
-        "ports": [{"name": "https", "port": gateway.parse::<u16>().unwrap(), "protocol": "TCP"}],
+        "apiVersion": "gateway.envoyproxy.io/v1alpha1",
+        "kind": "Backend",
+        "metadata": {"name": "keyhole", "namespace": "keyhole"},
+        "spec": {"endpoints": [{"ip": {"address": "127.0.0.1", "port": there}}]},
     }));
     // What a platform has of its own.
     let proxy = ("gateway.envoyproxy.io", "EnvoyProxy", "keyhole");

@@ -77,8 +77,13 @@ impl Istio {
         ]);
         fs::write(tokens.join("istio-token"), token.unwrap()).unwrap();
 
-        let mut command = program("pilot-agent");
+        // The agent keeps filters in a folder of the machine, which it shall find, and not have.
+        let place =
+            "mount -t tmpfs none /var/lib && mkdir -p /var/lib/istio/data && exec \"$@\"";
+        let mut command = Command::new("unshare");
         command
+            .args(["--map-root-user", "--mount", "sh", "-euc", place, "sh"])
+            .arg(program("pilot-agent").get_program())
             .args(["proxy", "router", "--domain", "keyhole.svc.cluster.local"])
             .args([
                 "--proxyLogLevel",
@@ -95,7 +100,7 @@ impl Istio {
             // It would look for the address of a cloud.
             .env("CLOUD_PLATFORM", "none")
             .env("PILOT_CERT_PROVIDER", "istiod")
-            .env("CA_ADDR", format!("127.0.0.1:{discovery}"))
+            .env("CA_ADDR", format!("localhost:{discovery}"))
             .env("ISTIOD_SAN", "istiod.istio-system.svc")
             .env("ISTIO_BOOTSTRAP", tools().join("envoy_bootstrap.json"))
             .env("ENVOY_STATUS_PORT", envoy_status.to_string())
@@ -187,7 +192,7 @@ fn proxy_config(discovery: u16, admin: u16, status: u16) -> Value {
     let pod = &manifests.object("Deployment", "keyhole")["spec"]["template"];
     let annotation = pod["metadata"]["annotations"]["proxy.istio.io/config"].as_str().unwrap();
     let mut config: Value = serde_saphyr::from_str(annotation).unwrap();
-    config["discoveryAddress"] = json!(format!("127.0.0.1:{discovery}"));
+    config["discoveryAddress"] = json!(format!("localhost:{discovery}"));
     config["binaryPath"] = json!(root().join(".tools/envoy/envoy/_bin/envoy"));
     config["configPath"] = json!("./etc/istio/proxy");
     config["proxyAdminPort"] = json!(admin);

@@ -22,6 +22,10 @@ use crate::admin::Admin;
 use crate::istio::{Istio, istioctl};
 use crate::manifests::Manifests;
 
+/// What istiod makes of the WasmPlugin.
+const ISTIOS_FILTER: &str =
+    "extensions.istio.io/trafficextension/keyhole.keyhole~istio-translated-wasmplugin";
+
 /// Whatever it warns of is wrong, but that there are EnvoyFilters at all.
 const ANALYZE: [&str; 6] = [
     "analyze",
@@ -87,7 +91,42 @@ fn a_gateway_of_istio_answers_as_the_plain_one_does() {
         .agent
         .until("the gateway", || client.get("/keyhole/readyz").is_ok_and(|r| r.status == 200));
     requests::must_be_answered_as_by_the_plain_gateway(&stack, &client);
-    must_run_as_meant(&istio.admin);
+    must_run_as_meant(
+        &istio.admin,
+        &[
+            ISTIOS_FILTER,
+            "envoy.filters.http.grpc_stats",
+            "envoy.filters.http.fault",
+            "envoy.filters.http.cors",
+            "envoy.filters.http.buffer",
+            "envoy.filters.http.router",
+        ],
+    );
+    must_be_loaded_as_meant(
+        &istio.admin.dump("ecds_filters")[0]["ecds_filter"]["typed_config"]["config"],
+    );
+    // There is no webhook here that puts Istio's proxy into pods.
+    let live = [
+        "--kubeconfig",
+        stack.var("KUBECONFIG"),
+        "--suppress",
+        "IST0146=Deployment keyhole/*",
+        "--suppress",
+        "IST0147=Pod keyhole/*",
+    ];
+    let analyzed = istioctl(&[&ANALYZE[..], &live].concat());
+    assert!(analyzed.status.success(), "{analyzed:?}");
+
+    // A filter that cannot be fetched lets nobody in.
+    let patch = r#"{"spec": {"url": "oci://127.0.0.1:1/none:0.1.0"}}"#;
+    let plugin = ["patch", "wasmplugin", "keyhole", "-n", "keyhole"];
+    stack.kubectl(&[&plugin[..], &["--type", "merge", "-p", patch]].concat()).unwrap();
+    let client = client.with_key(stack.var("KEYHOLE_KEY"));
+    istio.agent.until("nobody gets in", || {
+        let refused = client.get("/version").unwrap();
+        assert!([200, 403].contains(&refused.status), "{refused:?}");
+        refused.status == 403 && refused.field("/message").contains("no valid policy is loaded")
+    });
 }
 
 #[test]
@@ -97,7 +136,18 @@ fn the_envoy_of_envoy_gateway_answers_as_the_plain_one_does() {
     let (gateway, _registry) = hosted::start(&stack);
     let client = gateway.client(&stack);
     requests::must_be_answered_as_by_the_plain_gateway(&stack, &client);
-    must_run_as_meant(&gateway.admin);
+    must_run_as_meant(
+        &gateway.admin,
+        &[
+            "envoy.filters.http.wasm//keyhole/keyhole/wasm/0",
+            "envoy.filters.http.buffer",
+            "envoy.filters.http.router",
+        ],
+    );
+    let manager = gateway.admin.connection_manager();
+    let plugin = &manager["http_filters"][0]["typed_config"]["config"];
+    must_be_loaded_as_meant(plugin);
+    assert_ne!(plugin["vm_config"]["vm_id"], Value::Null);
 }
 
 #[test]
@@ -108,13 +158,38 @@ fn envoy_gateway_passes_on_to_the_plain_gateway() {
     requests::plain_ones_must_pass(&stack, &ingress.client(&stack));
 }
 
-/// What Envoy was told: nothing that it refused; the connection manager and the clusters of
-/// the bootstrap; the filter before whatever else looks at a body, and closed when it fails.
-fn must_run_as_meant(admin: &Admin) {
+/// What Envoy was told: nothing that it refused; the bootstrap's connection manager; these
+/// filters, Keyhole's first; no way past them to the gateway's own token; and no request sent
+/// again that may have been executed.
+fn must_run_as_meant(admin: &Admin, filters: &[&str]) {
     assert_eq!(admin.refused(), [] as [Value; 0]);
     let manager = admin.connection_manager();
     bootstrap::must_be_the_same_connection_manager(&manager);
-    let clusters = ["kube-apiserver-again", "kube-apiserver-gateway"];
-    bootstrap::must_be_the_same_clusters(&clusters.map(|name| admin.cluster(name)));
-    println!("{}", manager["http_filters"]);
+    let names = manager["http_filters"].as_array().unwrap().iter();
+    let names: Vec<_> = names.map(|filter| filter["name"].as_str().unwrap()).collect();
+    assert_eq!(names, filters);
+
+    let clusters = admin.dump("dynamic_active_clusters");
+    let injecting = clusters.iter().map(|cluster| &cluster["cluster"]);
+    let injecting = injecting.filter(|cluster| cluster.to_string().contains("injector"));
+    let injecting: Vec<_> = injecting.map(|cluster| &cluster["name"]).collect();
+    assert_eq!(injecting, ["kube-apiserver-gateway"]);
+    let configurations = admin.dump("dynamic_route_configs");
+    let routes = configurations[0].pointer("/route_config/virtual_hosts/0/routes").unwrap();
+    assert_eq!(routes.as_array().unwrap().len(), 3, "{routes}");
+    for route in routes.as_array().unwrap().iter().map(|route| &route["route"]) {
+        assert_ne!(route["cluster"], "kube-apiserver-gateway");
+        assert_eq!(route["host_rewrite_literal"], "kubernetes.default.svc");
+        assert_eq!(route["retry_policy"]["retry_on"], "refused-stream");
+    }
+}
+
+/// How a mesh loads the filter.
+fn must_be_loaded_as_meant(plugin: &Value) {
+    assert_eq!(plugin["failure_policy"], "FAIL_RELOAD");
+    assert_eq!(plugin["root_id"], "keyhole");
+    let source = json!({"configMap": {"namespace": "keyhole", "name": "keyhole-policy"}});
+    let configuration = plugin["configuration"]["value"].as_str().unwrap();
+    let configuration: Value = serde_json::from_str(configuration).unwrap();
+    assert_eq!(configuration, json!({"policySource": source}));
 }

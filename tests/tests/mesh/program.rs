@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use keyhole_tests::stack::{Stack, root};
 
 /// How long a program may take to get ready; the machine may be busy.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A program that ends with its owner.
 pub struct Program {
