@@ -111,7 +111,7 @@ fn in_the_filter(policies: &[(usize, usize, &[Request])]) -> Costs {
         "allowed": allowed,
         "token_answer": str::from_utf8(sample::TOKEN).unwrap(),
         "policies": policies,
-        "response": {"headers": response(), "body": " ".repeat(4096)},
+        "response": {"headers": response(), "body": pods()},
     });
     let mut python = Command::new("python3")
         .args(["-B", "tests/costs/measure.py"])
@@ -176,6 +176,41 @@ const fn response() -> [(&'static str, &'static str); 8] {
         ("date", "Sat, 21 Nov 2026 18:27:48 GMT"),
         ("content-length", "4096"),
     ]
+}
+
+/// What kube-apiserver says of two pods, 4 KB; a third of it is left out.
+fn pods() -> String {
+    let fields = json!({"f:metadata": {"f:labels": {".": {}, "f:app": {}}}, "f:spec": {"f:containers": {
+        "k:{\"name\":\"web\"}": {".": {}, "f:image": {}, "f:imagePullPolicy": {}, "f:name": {}, "f:resources": {},
+            "f:terminationMessagePath": {}, "f:terminationMessagePolicy": {}}},
+        "f:dnsPolicy": {}, "f:enableServiceLinks": {}, "f:restartPolicy": {}, "f:schedulerName": {}}});
+    let pod = |name: &str| {
+        json!({
+            "metadata": {
+                "name": name, "namespace": "default", "uid": "6d0f0c1e-0000-4000-8000-000000000000",
+                "resourceVersion": "216", "generation": 1, "creationTimestamp": "2026-11-21T18:53:18Z",
+                "labels": {"app": "web"},
+                "managedFields": [{"manager": "keyhole", "operation": "Update", "apiVersion": "v1",
+                    "time": "2026-11-21T18:53:18Z", "fieldsType": "FieldsV1", "fieldsV1": fields}],
+            },
+            "spec": {
+                "containers": [{"name": "web", "image": "shop/web:1.2.3", "imagePullPolicy": "IfNotPresent",
+                    "resources": {"limits": {"cpu": "1", "memory": "128Mi"}},
+                    "terminationMessagePath": "/dev/termination-log", "terminationMessagePolicy": "File",
+                    "volumeMounts": [{"name": "token", "readOnly": true,
+                        "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount"}]}],
+                "dnsPolicy": "ClusterFirst", "nodeName": "node0", "restartPolicy": "Always",
+                "schedulerName": "default-scheduler", "serviceAccountName": "default",
+                "tolerations": [{"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute",
+                    "tolerationSeconds": 300}],
+            },
+            "status": {"phase": "Running", "podIP": "10.244.0.7", "qosClass": "Guaranteed",
+                "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": "2026-11-21T18:53:20Z"}]},
+        })
+    };
+    json!({"kind": "PodList", "apiVersion": "v1", "metadata": {"resourceVersion": "217"},
+        "items": [pod("web-0"), pod("web-1")]})
+    .to_string()
 }
 
 /// A module is its magic, then sections: an id, a size in LEB128, and so many bytes. Id 0

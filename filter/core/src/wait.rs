@@ -178,9 +178,12 @@ impl Wait {
         Self { wanted, pending, until, step, object: Value::Null }
     }
 
-    /// Whether there is room for it beside the others.
-    pub(crate) fn fits<'a>(&self, others: impl ExactSizeIterator<Item = &'a Self>) -> bool {
-        let client = self.pending.subject().client();
+    /// Whether there is room for one more beside the others.
+    pub(crate) fn fits<'a>(
+        pending: &Pending<'_>,
+        others: impl ExactSizeIterator<Item = &'a Self>,
+    ) -> bool {
+        let client = pending.subject().client();
         others.len() < MOST
             && others.filter(|other| other.pending.subject().client() == client).count()
                 < MOST_OF_CLIENT
@@ -312,10 +315,6 @@ impl Wait {
                 "object": object,
             }),
         ))
-    }
-
-    pub(crate) fn refuse(self, refusal: Refusal) -> Verdict<'static> {
-        self.pending.refuse(refusal)
     }
 
     /// The token was not accepted.

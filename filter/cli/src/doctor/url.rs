@@ -74,6 +74,8 @@ impl Call {
         };
         let base = url.trim_end_matches('/');
         ensure!(base.starts_with("https://"), "`{url}` is no URL: write https://HOST[:PORT]");
+        let path = path.as_deref().unwrap_or("/version");
+        ensure!(path.starts_with('/'), "`{path}` is no path: write /{path}");
         let agent = agent(ca)?;
         let host = url.parse::<Uri>().ok().and_then(|uri| uri.host().map(str::to_owned));
         let host = host.with_context(|| format!("`{url}` names no host"))?;
@@ -104,7 +106,7 @@ impl Call {
                 "set the one that is wrong (by NTP): the gateway's decides when keys are valid",
             );
         }
-        let target = format!("{base}{}", path.as_deref().unwrap_or("/version"));
+        let target = format!("{base}{path}");
         match get(&agent, &target, None)? {
             Ok(Answer { status: 401, .. }) => {
                 report.ok(Area::Url, "without a key it answers 401");

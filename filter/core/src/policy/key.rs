@@ -70,8 +70,8 @@ impl KeyDigest {
         base16ct::lower::encode_string(&self.0)
     }
 
-    /// The first 8 hex digits: what logs call a key. Nobody can make a key of it, or see
-    /// whether a guess is right.
+    /// The first 8 hex digits: what logs call a key. Who reads them can rule out guesses,
+    /// which is of no use against the 256 random bits of a key that `keyhole key new` made.
     pub fn id(self) -> String {
         let [a, b, c, d, ..] = self.0;
         base16ct::lower::encode_string(&[a, b, c, d])

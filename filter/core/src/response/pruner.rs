@@ -166,7 +166,7 @@ impl Pruner {
             }
             // No document, or a key that is none of these.
             _ => {
-                out.append(&mut self.held);
+                self.release(out);
                 self.state = State::Rest;
                 return false;
             }
@@ -174,16 +174,22 @@ impl Pruner {
         true
     }
 
+    /// What was held stays; the comma only if a member stays before it.
+    fn release(&mut self, out: &mut Vec<u8>) {
+        let is_first =
+            self.around.last_mut().is_some_and(|own| !mem::replace(&mut own.begun, true));
+        out.extend(self.held.drain(..).skip_while(|byte| is_first && *byte != b'"'));
+    }
+
     /// A key is complete.
     fn judge(&mut self, out: &mut Vec<u8>) {
-        let held = mem::take(&mut self.held);
-        let Some(object) = self.around.last_mut() else { return };
-        let mut parts = held.splitn(2, |byte| *byte == b'"').skip(1);
+        let Some(object) = self.around.last() else { return };
+        let mut parts = self.held.splitn(2, |byte| *byte == b'"').skip(1);
         let key = parts.next().and_then(|key| key.strip_suffix(b"\"")).unwrap_or_default();
         let fate = object.place.member(key);
-        if fate != Fate::Drop {
-            let is_first = !mem::replace(&mut object.begun, true);
-            out.extend(held.iter().skip_while(|byte| is_first && **byte != b'"'));
+        match fate {
+            Fate::Drop => self.held.clear(),
+            Fate::Enter(_) | Fate::Keep => self.release(out),
         }
         self.state = State::Colon(fate);
     }
@@ -197,39 +203,37 @@ impl Pruner {
         rest: &'a [u8],
         out: &mut Vec<u8>,
     ) -> &'a [u8] {
-        let mut end = None;
-        for (at, byte) in rest.iter().enumerate() {
-            let before = text;
-            text = text.after(*byte);
-            let is_last = match (before, byte) {
-                // Of what is around a number.
-                (Text::Outside, b',' | b']' | b'}') if depth == 0 => {
-                    end = Some(at);
-                    break;
-                }
-                (Text::Outside, b'[' | b'{') => {
-                    depth = depth.saturating_add(1);
-                    false
-                }
-                (Text::Outside, b']' | b'}') => {
-                    depth = depth.saturating_sub(1);
-                    depth == 0
-                }
-                (Text::Inside, b'"') => depth == 0,
-                _ => false,
+        let mut after = rest;
+        let mut ended = false;
+        loop {
+            after = text.skip(after);
+            let Some((byte, next)) = after.split_first() else { break };
+            // Of what is around a number.
+            if text == Text::Outside && depth == 0 && matches!(byte, b',' | b']' | b'}') {
+                ended = true;
+                break;
+            }
+            depth = match (text, byte) {
+                (Text::Outside, b'[' | b'{') => depth.saturating_add(1),
+                (Text::Outside, b']' | b'}') => depth.saturating_sub(1),
+                _ => depth,
             };
-            if is_last {
-                end = Some(at.saturating_add(1));
+            ended = depth == 0
+                && matches!((text, byte), (Text::Outside, b']' | b'}') | (Text::Inside, b'"'));
+            text = text.after(*byte);
+            after = next;
+            if ended {
                 break;
             }
         }
-        let (value, after) =
-            end.and_then(|end| rest.split_at_checked(end)).unwrap_or((rest, &[]));
+        let length = rest.len().saturating_sub(after.len());
         if kept {
-            out.extend(value);
+            out.extend_from_slice(
+                rest.split_at_checked(length).map_or(rest, |(value, _)| value),
+            );
         }
         self.state = State::Within { kept, depth, text };
-        if end.is_some() {
+        if ended {
             self.leave();
         }
         after
@@ -269,6 +273,17 @@ impl Place {
 // === impl Text ===
 
 impl Text {
+    /// From the first byte on that may matter; nearly all of a document does not.
+    fn skip(self, rest: &[u8]) -> &[u8] {
+        let matters = |byte: &u8| match self {
+            Self::Outside => matches!(byte, b'"' | b',' | b'[' | b']' | b'{' | b'}'),
+            Self::Inside => matches!(byte, b'"' | b'\\'),
+            Self::Escaped => true,
+        };
+        let at = rest.iter().position(matters).unwrap_or(rest.len());
+        rest.split_at_checked(at).map_or(&[], |(_, rest)| rest)
+    }
+
     const fn after(self, byte: u8) -> Self {
         match (self, byte) {
             (Self::Outside, b'"') | (Self::Escaped, _) => Self::Inside,
@@ -340,8 +355,15 @@ mod tests {
 
     #[test]
     fn a_long_key_is_not_held() {
-        let document = alloc::format!(r#"{{"metadata":{{"{}":1}}}}"#, "k".repeat(5000));
+        let key = "k".repeat(5000);
+        let document = alloc::format!(r#"{{"metadata":{{"{key}":1}}}}"#);
         assert_eq!(pruned(&[document.as_bytes()]), document);
+        let fields = alloc::format!(r#"{{"metadata":{{"managedFields":[],"{key}":1}}}}"#);
+        assert_eq!(pruned(&[fields.as_bytes()]), document);
+        let space = " ".repeat(5000);
+        let fields = alloc::format!(r#"{{"metadata":{{"managedFields":[],{space}"k":1}}}}"#);
+        let shown: Value = serde_json::from_str(&pruned(&[fields.as_bytes()])).unwrap();
+        assert_eq!(shown, json!({"metadata": {"k": 1}}));
     }
 
     /// Any value, with the names that matter all over.

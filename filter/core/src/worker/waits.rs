@@ -20,12 +20,13 @@ impl Worker {
         now: Now,
     ) -> Option<Verdict<'static>> {
         let wanted = pending.wait()?.clone();
-        self.note(stream, &mut pending);
-        let wait = Wait::new(wanted, pending, now.steady);
-        if !wait.fits(self.waits.values()) {
-            return Some(wait.refuse(Refusal::TooManyWaits));
+        if !Wait::fits(&pending, self.waits.values()) {
+            let verdict = pending.refuse(Refusal::TooManyWaits);
+            self.metrics.decided(&verdict);
+            return Some(verdict);
         }
-        self.waits.insert(stream, wait);
+        self.note(stream, &mut pending);
+        self.waits.insert(stream, Wait::new(wanted, pending, now.steady));
         None
     }
 

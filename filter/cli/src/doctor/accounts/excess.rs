@@ -20,6 +20,9 @@ struct Review {
 #[serde(rename_all = "camelCase")]
 struct Status {
     resource_rules: Vec<Rule>,
+    /// Not every authorizer can say what it allows.
+    #[serde(default)]
+    incomplete: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -66,7 +69,9 @@ pub(super) fn check_excess(
         }
     };
     let mut excess: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    let mut incomplete = false;
     for (namespace, review) in namespaces.iter().zip(answers) {
+        incomplete |= review.status.incomplete;
         let tokens = accounts.iter().filter(|account| account.namespace == *namespace);
         let tokens: BTreeSet<&str> = tokens.map(|account| &*account.name).collect();
         let map = (config_map.namespace == *namespace).then_some(&*config_map.name);
@@ -76,7 +81,13 @@ pub(super) fn check_excess(
             }
         }
     }
-    if excess.is_empty() {
+    if incomplete {
+        report.warning(
+            Area::Accounts,
+            "one of the cluster's authorizers does not tell all that it allows the gateway",
+            "look into it: kubectl can see the rules of RBAC only",
+        );
+    } else if excess.is_empty() {
         report.ok(Area::Accounts, "the gateway may do nothing else");
     }
     let Object { namespace, name } = gateway;
