@@ -10,11 +10,15 @@ use std::path::{Path, PathBuf};
 use keyhole_tests::page::page;
 use keyhole_tests::stack::root;
 
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 16] = [
     "README.md",
     ".github/SECURITY.md",
+    "docs/decision-log.md",
     "docs/deploying.md",
+    "docs/meshes.md",
+    "docs/metrics.md",
     "docs/operations.md",
+    "docs/performance.md",
     "docs/policy.md",
     "docs/recipes.md",
     "docs/security.md",
