@@ -18,6 +18,9 @@ use crate::program::{Program, free_ports, program};
 /// Where Envoy Gateway looks for Envoys of this version.
 const ENVOY: &str = "1.40.0";
 
+/// Any worker may answer, and each reads the policy in its own time.
+const IN_A_ROW: usize = 12;
+
 /// Envoy Gateway and its Envoy.
 pub struct EnvoyGateway {
     pub program: Program,
@@ -84,7 +87,9 @@ impl EnvoyGateway {
         let (admin, client) = (gateway.admin.clone(), gateway.client(stack));
         gateway.program.until("Envoy Gateway's Envoy", || {
             admin.is_ready()
-                && client.get("/keyhole/readyz").is_ok_and(|ready| ready.status == 200)
+                && (0..IN_A_ROW).all(|_| {
+                    client.get("/keyhole/readyz").is_ok_and(|ready| ready.status == 200)
+                })
         });
         gateway
     }
