@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 use std::{env, fs};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Error, Result, ensure};
 use keyhole_core::KeyDigest;
 
 use crate::audit::AuditLog;
@@ -120,6 +120,20 @@ impl Stack {
         let (role, account) =
             ("--clusterrole=cluster-admin", "--serviceaccount=default:api-reader");
         self.kubectl(&["create", "clusterrolebinding", "admin", role, account]).map(drop)
+    }
+
+    /// Lets a client do what these rules of a policy say, and its account everything;
+    /// returns its key.
+    pub fn allow(&self, rules: &[&str]) -> Result<String> {
+        self.make_account_admin()?;
+        let (key, digest) = new_key("sql");
+        let rules: String = rules.iter().map(|rule| format!("  - {rule}\n")).collect();
+        self.apply(&format!(
+            "apiVersion: keyhole/v1\nkind: Policy\nclients:\n- name: sql\n  keys: [{{sha256: {digest}}}]\n  \
+             serviceAccount: {{namespace: default, name: api-reader}}\n  roles: [r]\nroles:\n- name: r\n  rules:\n{rules}"
+        ))
+        .map_err(Error::msg)?;
+        Ok(key)
     }
 
     /// What Envoy's admin interface answers.

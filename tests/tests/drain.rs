@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use keyhole_tests::stack::{Stack, new_key, root};
+use keyhole_tests::stack::{Stack, root};
 use serde_json::Value;
 
 const JOBS: &str = "/apis/batch/v1/namespaces/default/jobs";
@@ -51,14 +51,10 @@ fn pre_stop(file: &str) -> String {
 #[test]
 fn a_pod_that_ends_finishes_what_clients_have_begun() {
     let stack = Stack::own("drain", &[]).unwrap();
-    stack.make_account_admin().unwrap();
-    let (key, digest) = new_key("sql");
-    stack
-        .apply(&format!(
-            "apiVersion: keyhole/v1\nkind: Policy\nclients:\n- name: sql\n  keys: [{{sha256: {digest}}}]\n  \
-             serviceAccount: {{namespace: default, name: api-reader}}\n  roles: [r]\nroles:\n- name: r\n  rules:\n  \
-             - {{namespaces: [default], apiGroups: [batch], resources: [jobs], verbs: [get, watch, create]}}\n"
-        ))
+    let key = stack
+        .allow(&[
+            "{namespaces: [default], apiGroups: [batch], resources: [jobs], verbs: [get, watch, create]}",
+        ])
         .unwrap();
     let client = stack.anonymous().with_key(&key).with("connection", "keep-alive");
     let closes = |path: &str| {

@@ -3,7 +3,7 @@
 
 use keyhole_tests::client::{Client, Response};
 use keyhole_tests::faults::{Fault, Faults, Kind};
-use keyhole_tests::stack::{OwnStack, Stack, new_key};
+use keyhole_tests::stack::{OwnStack, Stack};
 use serde_json::Value;
 
 const PODS: &str = "/api/v1/namespaces/default/pods";
@@ -13,15 +13,11 @@ const CONFIG_MAPS: &str = "/api/v1/namespaces/default/configmaps";
 /// A stack whose one client may read and write some things.
 fn start(name: &str) -> (OwnStack, Client) {
     let stack = Stack::own(name, &[]).unwrap();
-    stack.make_account_admin().unwrap();
-    let (key, digest) = new_key("sql");
-    stack
-        .apply(&format!(
-            "apiVersion: keyhole/v1\nkind: Policy\nclients:\n- name: sql\n  keys: [{{sha256: {digest}}}]\n  \
-             serviceAccount: {{namespace: default, name: api-reader}}\n  roles: [r]\nroles:\n- name: r\n  rules:\n  \
-             - {{namespaces: [default], apiGroups: [\"\"], resources: [pods, pods/log, configmaps], verbs: [\"*\"]}}\n  \
-             - {{nonResourceURLs: [\"/*\"], verbs: [get]}}\n"
-        ))
+    let key = stack
+        .allow(&[
+            r#"{namespaces: [default], apiGroups: [""], resources: [pods, pods/log, configmaps], verbs: ["*"]}"#,
+            r#"{nonResourceURLs: ["/*"], verbs: [get]}"#,
+        ])
         .unwrap();
     let client = stack.anonymous().with_key(&key);
     assert_eq!(client.get("/version").unwrap().status, 200);

@@ -5,13 +5,12 @@ use std::path::Path;
 
 use keyhole_tests::kit;
 use keyhole_tests::sp_invoke::{Credential, Instance, Options};
-use keyhole_tests::stack::{Stack, new_key};
+use keyhole_tests::stack::Stack;
 use serde_json::json;
 
 #[test]
 fn each_request_of_the_kit_gets_one_document() {
     let stack = Stack::own("kit", &[]).unwrap();
-    stack.make_account_admin().unwrap();
     stack.kubectl(&["create", "namespace", "shop"]).unwrap();
     stack.kubectl(&["create", "deployment", "web", "-n", "shop", "--image=i"]).unwrap();
     stack.kubectl(&["create", "job", "report", "-n", "shop", "--image=i"]).unwrap();
@@ -29,15 +28,12 @@ fn each_request_of_the_kit_gets_one_document() {
         ["patch", "job", "report", "-n", "shop", "--subresource=status", "--type=merge"];
     stack.kubectl(&[&patch[..], &["-p", &status.to_string()]].concat()).unwrap();
 
-    let (key, digest) = new_key("sql");
-    stack
-        .apply(&format!(
-            "apiVersion: keyhole/v1\nkind: Policy\nclients:\n- name: sql\n  keys: [{{sha256: {digest}}}]\n  \
-             serviceAccount: {{namespace: default, name: api-reader}}\n  roles: [r]\nroles:\n- name: r\n  rules:\n  \
-             - {{namespaces: [shop], apiGroups: [\"\", apps, batch], resources: [\"*\", pods/log, deployments/scale], verbs: [\"*\", watch]}}\n  \
-             - {{clusterScope: true, apiGroups: [\"\"], resources: [nodes], verbs: [list]}}\n  \
-             - {{nonResourceURLs: [/version], verbs: [get]}}\n"
-        ))
+    let key = stack
+        .allow(&[
+            r#"{namespaces: [shop], apiGroups: ["", apps, batch], resources: ["*", pods/log, deployments/scale], verbs: ["*", watch]}"#,
+            r#"{clusterScope: true, apiGroups: [""], resources: [nodes], verbs: [list]}"#,
+            "{nonResourceURLs: [/version], verbs: [get]}",
+        ])
         .unwrap();
     let base = stack.var("KEYHOLE_URL");
     let credential = Credential::for_host(base, &format!(r#"{{"x-api-key":"{key}"}}"#));

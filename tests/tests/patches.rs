@@ -1,7 +1,7 @@
 //! Patches as SQL Server can send them: JSON, with a header at most.
 
 use keyhole_tests::client::{Client, Response};
-use keyhole_tests::stack::{Stack, new_key};
+use keyhole_tests::stack::Stack;
 
 const CONFIG_MAP: &str = "/api/v1/namespaces/default/configmaps/settings";
 const APPLIED: &str = "/api/v1/namespaces/default/configmaps/applied";
@@ -20,13 +20,11 @@ fn patch(client: &Client, path: &str, choice: &str, body: &str) -> Response {
 #[rustfmt::skip]
 fn json_is_patched_as_it_is_meant() {
     let stack = Stack::own("patches", &["--workers", "2"]).unwrap();
-    stack.make_account_admin().unwrap();
-    let (key, digest) = new_key("sql");
-    stack.apply(&format!(
-        "apiVersion: keyhole/v1\nkind: Policy\nclients:\n- name: sql\n  keys: [{{sha256: {digest}}}]\n  \
-         serviceAccount: {{namespace: default, name: api-reader}}\n  roles: [r]\nroles:\n- name: r\n  rules:\n  \
-         - {{namespaces: [default], apiGroups: [\"\", apps], resources: [configmaps, deployments], verbs: [create, patch]}}\n"
-    )).unwrap();
+    let key = stack
+        .allow(&[
+            r#"{namespaces: [default], apiGroups: ["", apps], resources: [configmaps, deployments], verbs: [create, patch]}"#,
+        ])
+        .unwrap();
     let client = stack.anonymous().with_key(&key);
     let stored = |path: &str, field: &str| {
         let name = path.rsplit('/').next().unwrap();

@@ -99,6 +99,15 @@ impl Subject {
     }
 }
 
+// === impl Wanted ===
+
+impl Wanted {
+    /// Whether the answer must be whole before a client gets any of it.
+    pub(crate) const fn is_whole(&self) -> bool {
+        matches!(self, Self::View(View::Table))
+    }
+}
+
 // === impl Forward ===
 
 impl<'a> Forward<'a> {
@@ -164,9 +173,8 @@ impl<'a> Pending<'a> {
         }
     }
 
-    /// Whether the answer must be whole before a client gets any of it.
     pub(crate) const fn wants_whole_answer(&self) -> bool {
-        matches!(self.answer, Wanted::View(View::Table))
+        self.answer.is_whole()
     }
 
     pub(crate) fn into_owned(self) -> Pending<'static> {

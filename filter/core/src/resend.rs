@@ -194,12 +194,8 @@ pub(crate) fn verdict(sent: &Sent, answer: &Answer) -> Verdict<'static> {
         }
         // What only reads may be asked for again.
         _ if is_change(sent) => lost(sent),
-        (None, _) if matches!(sent.answer, Wanted::View(View::Table)) => {
-            refuse(sent, Refusal::TooLarge)
-        }
-        _ if matches!(sent.answer, Wanted::View(View::Table)) => {
-            refuse(sent, Refusal::NoAnswer)
-        }
+        (None, _) if sent.answer.is_whole() => refuse(sent, Refusal::TooLarge),
+        _ if sent.answer.is_whole() => refuse(sent, Refusal::NoAnswer),
         _ => rejected(sent),
     }
 }

@@ -1,9 +1,8 @@
 //! What happens to a deployment in its life, under load: nobody notices.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::process::Command;
-use std::time::Duration;
-use std::{fs, thread};
 
 use keyhole_tests::audit::Event;
 use keyhole_tests::stack::root;
@@ -13,28 +12,17 @@ use crate::gateway::{Gateway, Pod, eventually, gateway};
 
 const GATEWAY: &str = "system:serviceaccount:keyhole:keyhole";
 
-/// Calls for this long before and after what happens.
-const QUIET: Duration = Duration::from_secs(3);
-
-fn quietly(act: impl FnOnce()) {
-    thread::sleep(QUIET);
-    act();
-    thread::sleep(QUIET);
-}
-
 #[test]
 #[ignore = "needs scripts/cluster"]
 fn a_rolling_restart_is_not_noticed() {
     let gateway = gateway();
     let before = names(&gateway.staying_pods());
     let line = gateway.under_load("rolling-restart", || {
-        quietly(|| {
-            gateway
-                .kubectl(&["rollout", "restart", "deployment/keyhole", "-n", "keyhole"])
-                .unwrap();
-            gateway.is_rolled_out();
-            gateway.nobody_is_leaving();
-        });
+        gateway
+            .kubectl(&["rollout", "restart", "deployment/keyhole", "-n", "keyhole"])
+            .unwrap();
+        gateway.is_rolled_out();
+        gateway.nobody_is_leaving();
     });
     assert!(names(&gateway.pods()).iter().all(|name| !before.contains(name)));
     line.is_clean();
@@ -46,10 +34,8 @@ fn the_deletion_of_a_pod_is_not_noticed() {
     let gateway = gateway();
     let pod = gateway.staying_pods()[0].name();
     let line = gateway.under_load("pod-deleted", || {
-        quietly(|| {
-            gateway.kubectl(&["delete", "pod", &pod, "-n", "keyhole", "--wait=true"]).unwrap();
-            gateway.is_rolled_out();
-        });
+        gateway.kubectl(&["delete", "pod", &pod, "-n", "keyhole", "--wait=true"]).unwrap();
+        gateway.is_rolled_out();
     });
     assert!(!names(&gateway.pods()).contains(&pod));
     line.is_clean();
@@ -63,14 +49,12 @@ fn the_drain_of_a_node_takes_one_pod_after_the_other_and_is_not_noticed() {
     // There is but one node, so the new pods have to come back to it; what kubectl
     // drains by is evictions.
     let line = gateway.under_load("drain", || {
-        quietly(|| {
-            evict(&gateway, &before[0]).unwrap();
-            let refused = evict(&gateway, &before[1]).unwrap_err().to_string();
-            assert!(refused.contains("disruption budget"), "{refused}");
-            eventually("the other one may go", || evict(&gateway, &before[1]).is_ok());
-            gateway.is_rolled_out();
-            gateway.nobody_is_leaving();
-        });
+        evict(&gateway, &before[0]).unwrap();
+        let refused = evict(&gateway, &before[1]).unwrap_err().to_string();
+        assert!(refused.contains("disruption budget"), "{refused}");
+        eventually("the other one may go", || evict(&gateway, &before[1]).is_ok());
+        gateway.is_rolled_out();
+        gateway.nobody_is_leaving();
     });
     assert!(names(&gateway.pods()).iter().all(|name| !before.contains(name)));
     line.is_clean();
@@ -82,13 +66,11 @@ fn a_new_certificate_is_shown_to_new_connections_and_is_not_noticed() {
     let gateway = gateway();
     let started = started(&gateway);
     let line = gateway.under_load("certificate", || {
-        quietly(|| {
-            let serial = gateway.new_certificate();
-            let took = eventually("all pods show it", || {
-                (0..12).all(|_| shown_serial(&gateway) == serial)
-            });
-            println!("the new certificate was shown by all pods after {took:.1?}");
+        let serial = gateway.new_certificate();
+        let took = eventually("all pods show it", || {
+            (0..12).all(|_| shown_serial(&gateway) == serial)
         });
+        println!("the new certificate was shown by all pods after {took:.1?}");
     });
     assert_eq!(self::started(&gateway), started, "a pod was started again");
     line.is_clean();
@@ -100,22 +82,20 @@ fn a_new_token_of_the_gateway_is_taken_up_and_is_not_noticed() {
     let gateway = gateway();
     let started = started(&gateway);
     let line = gateway.under_load("gateway-token", || {
-        quietly(|| {
-            let old = tokens(&gateway);
-            // The kubelet renews a token of 600 s after 8 minutes. One that has started
-            // anew knows none, and renews all: by the same way, into the same pods.
-            let output = Command::new(root().join("scripts/cluster"))
-                .arg("restart-kubelet")
-                .env_remove("KUBECONFIG")
-                .output()
-                .unwrap();
-            assert!(output.status.success(), "{output:?}");
-            assert_eq!(old.len(), gateway.pods().len(), "{old:?}");
-            let took = eventually("all pods use a new token", || {
-                tokens(&gateway).iter().all(|(pod, token)| old[pod] != *token)
-            });
-            println!("the gateway's new tokens were in use by all pods after {took:.1?}");
+        let old = tokens(&gateway);
+        // The kubelet renews a token of 600 s after 8 minutes. One that has started
+        // anew knows none, and renews all: by the same way, into the same pods.
+        let output = Command::new(root().join("scripts/cluster"))
+            .arg("restart-kubelet")
+            .env_remove("KUBECONFIG")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(old.len(), gateway.pods().len(), "{old:?}");
+        let took = eventually("all pods use a new token", || {
+            tokens(&gateway).iter().all(|(pod, token)| old[pod] != *token)
         });
+        println!("the gateway's new tokens were in use by all pods after {took:.1?}");
     });
     assert_eq!(self::started(&gateway), started, "a pod was started again");
     line.is_clean();
@@ -127,13 +107,10 @@ fn a_pod_that_is_killed_takes_along_what_it_was_answering_and_nothing_is_done_tw
     let gateway = gateway();
     let pod = gateway.staying_pods()[0].name();
     let line = gateway.under_load("pod-killed", || {
-        quietly(|| {
-            let delete =
-                ["delete", "pod", &pod, "-n", "keyhole", "--grace-period=0", "--force"];
-            gateway.kubectl(&delete).unwrap();
-            gateway.is_rolled_out();
-            gateway.everybody_is_served();
-        });
+        let delete = ["delete", "pod", &pod, "-n", "keyhole", "--grace-period=0", "--force"];
+        gateway.kubectl(&delete).unwrap();
+        gateway.is_rolled_out();
+        gateway.everybody_is_served();
     });
     line.has_nothing_wrong();
 }

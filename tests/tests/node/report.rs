@@ -13,6 +13,8 @@ use crate::gateway::Gateway;
 /// Longer than anything takes here; the load ends when what happens is over.
 const LONGEST: Duration = Duration::from_secs(600);
 const PAUSE: Duration = Duration::from_millis(40);
+/// Calls for this long before and after what happens.
+const QUIET: Duration = Duration::from_secs(3);
 
 #[derive(Debug)]
 pub(crate) struct Line {
@@ -38,7 +40,9 @@ impl Gateway {
         let (summary, (kept, kept_failed)) = thread::scope(|scope| {
             let callers = scope.spawn(|| load.run(&self.callers, &stop));
             let keeper = scope.spawn(|| self.keep_calling(&stop));
+            thread::sleep(QUIET);
             act();
+            thread::sleep(QUIET);
             stop.store(true, Ordering::Relaxed);
             (callers.join().unwrap(), keeper.join().unwrap())
         });

@@ -41,17 +41,19 @@ pub(super) fn of_json(headers: &[Header]) -> Vec<Header> {
         "content-type",
         "x-content-type-options",
     ];
-    let others = headers.iter().filter(|(name, _)| !OF_BODY.contains(&name.as_str()));
-    let mut list: Vec<Header> = others.cloned().collect();
+    let mut list = without(headers, &OF_BODY);
     list.push((String::from("content-type"), b"application/json".to_vec()));
     mended(&list).unwrap_or(list)
 }
 
 /// The list of a response that becomes shorter.
 pub(super) fn of_part(headers: &[Header]) -> Vec<Header> {
-    let others = headers.iter().filter(|(name, _)| name != "content-length");
-    let list: Vec<Header> = others.cloned().collect();
+    let list = without(headers, &["content-length"]);
     mended(&list).unwrap_or(list)
+}
+
+fn without(headers: &[Header], names: &[&str]) -> Vec<Header> {
+    headers.iter().filter(|(name, _)| !names.contains(&name.as_str())).cloned().collect()
 }
 
 fn mend(headers: &[Header], too_long: bool) -> Vec<Header> {

@@ -28,7 +28,7 @@ pub(crate) enum View {
 pub(crate) const ACCEPT_TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io";
 /// About as many as 4 MiB of pods have. A VM never gives back what more would take.
 const MOST_VALUES: usize = 400_000;
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+pub(super) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// `metav1.Table`, as far as it is looked at.
 #[derive(Deserialize)]
