@@ -31,6 +31,33 @@ remapped() {
   done
 }
 
+# Builds programs of tests/kube, named with their versions, into a folder.
+kubernetes() {
+  local into=$1 version=k8s.io/component-base/version
+  shift
+  mkdir -p "$into"
+  (cd "$root/tests/kube" && go build -trimpath -buildvcs=false -o "$into/" -ldflags "-s -w
+    -X $version.gitVersion=v1.36.3 -X $version.gitMajor=1 -X $version.gitMinor=36" "${@/#/./}") ||
+    die "Go could not build Kubernetes: it needs Go 1.26 and the Go module proxy"
+}
+
+# debian FOLDER PACKAGE...: unpacks Debian's packages into a folder; nothing is installed or
+# started. apt checks them against Debian's signatures.
+debian() {
+  local into=$1
+  shift
+  command -v apt-get >/dev/null || die "missing: $1. Install it and run this again."
+  rm -rf "${into:?}"
+  mkdir -p "$into/packages"
+  # As root, apt would rather download as a user who may not write here.
+  download() { (cd "$into/packages" && apt-get download -qq -o APT::Sandbox::User=root "$@"); }
+  # What apt knows of the packages may be too old, or nothing at all.
+  download "$@" 2>/dev/null || { apt-get update -qq && download "$@"; } ||
+    die "apt could not download $*: install them, or let it reach Debian's packages"
+  find "$into/packages" -name '*.deb' -exec dpkg --extract {} "$into" ';'
+  rm -rf "$into/packages"
+}
+
 # The folder of a running stack: `--state DIR` if given, else $KEYHOLE_STATE, else
 # target/up. Leaves the other arguments in `rest`.
 state_from() {
