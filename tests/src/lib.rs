@@ -6,6 +6,7 @@ pub mod audit;
 pub mod cases;
 pub mod client;
 pub mod clock;
+pub mod component;
 pub mod console;
 pub mod crowd;
 pub mod discovery;

@@ -1,5 +1,7 @@
 //! `keyhole`: what a platform engineer runs beside the gateway.
 
+#![forbid(unsafe_code)]
+
 mod clock;
 mod key;
 mod object;
