@@ -42,6 +42,7 @@ export class Editor {
     this.#text.setSelectionRange(at, at);
     const height = parseFloat(getComputedStyle(this.#text).lineHeight);
     this.#text.scrollTop = Math.max(0, (line - 4) * height);
+    this.#text.scrollIntoView({ block: "nearest" });
   }
 
   #follow() {

@@ -30,7 +30,7 @@ function judge(policy, row, now) {
     const sent = permit.headers.map(([name, value]) => `${name}: ${hex(value)}\n`).join("");
     const instead = permit.body ? hex(permit.body) : "";
     const message = `${permit.client} ${permit.account}\n${sent}${instead}\n${permit.reported ?? ""}`;
-    return { status: null, attributes: attributes(permit.attributes), message, words };
+    return { status: null, attributes: attributes(permit), message, words };
   } catch (error) {
     if (!error.payload) throw error;
     const { status, headers, body, reason } = error.payload;
@@ -39,8 +39,8 @@ function judge(policy, row, now) {
   }
 }
 
-function attributes({ tag, val }) {
-  if (tag === "path") return `${val.verb} ${val.path}`;
+function attributes({ attributes: { tag, val }, headers }) {
+  if (tag === "path") return `${val.verb} ${text(new Map(headers).get(":path"))}`;
   return `${val.verb} ${val.apiGroup}/${val.resource}/${val.subresource} ${val.namespace}/${val.name}`;
 }
 

@@ -1,5 +1,7 @@
 //! The component, under wasmtime.
 
+use std::sync::LazyLock;
+
 use keyhole_tests::component::component;
 use wasmtime::component::{Component, Linker, ResourceAny};
 use wasmtime::{Config, Engine, OptLevel, Store};
@@ -22,14 +24,12 @@ pub struct Host {
 
 impl Host {
     pub fn new() -> Self {
-        let mut config = Config::new();
-        config.cranelift_opt_level(OptLevel::None);
-        let engine = Engine::new(&config).unwrap();
-        let component = Component::from_file(&engine, component())
-            .unwrap_or_else(|error| panic!("run scripts/build: {error:#}"));
-        let mut store = Store::new(&engine, ());
+        // To compile it takes long.
+        static COMPILED: LazyLock<Component> = LazyLock::new(compiled);
+        let (component, engine) = (COMPILED.clone(), COMPILED.engine());
+        let mut store = Store::new(engine, ());
         // It is given nothing, so there is nothing that it could import.
-        let linker = Linker::new(&engine);
+        let linker = Linker::new(engine);
         let keyhole = Keyhole::instantiate(&mut store, &component, &linker).unwrap();
         Self { store, component, keyhole }
     }
@@ -84,6 +84,8 @@ impl Host {
         let of = self.keyhole.keyhole_policy_policies().policy();
         match of.call_judge(&mut self.store, policy, &arrival, now).unwrap() {
             Ok(wit::Permit { client, account, attributes, headers, body, reported }) => {
+                let (_, target) = headers.iter().find(|(name, _)| name == ":path").unwrap();
+                let target = String::from_utf8(target.clone()).unwrap();
                 let headers =
                     headers.iter().map(|(name, value)| format!("{name}: {}\n", hex(value)));
                 let body = body.as_deref().map(hex).unwrap_or_default();
@@ -91,7 +93,7 @@ impl Host {
                     (headers.collect::<String>(), reported.unwrap_or_default());
                 let message = format!("{client} {account}\n{headers}{body}\n{reported}");
                 let attributes = match attributes {
-                    wit::Attributes::Path(own) => format!("{} {}", own.verb, own.path),
+                    wit::Attributes::Path(own) => format!("{} {target}", own.verb),
                     wit::Attributes::Resource(own) => format!(
                         "{} {}/{}/{} {}/{}",
                         own.verb,
@@ -126,6 +128,14 @@ impl Host {
         let of = self.keyhole.keyhole_policy_policies().policy();
         of.call_explain(&mut self.store, policy, &request).unwrap().unwrap().words
     }
+}
+
+fn compiled() -> Component {
+    let mut config = Config::new();
+    config.cranelift_opt_level(OptLevel::None);
+    let engine = Engine::new(&config).unwrap();
+    Component::from_file(&engine, component())
+        .unwrap_or_else(|error| panic!("run scripts/component: {error:#}"))
 }
 
 fn written(problems: &[wit::Problem]) -> String {

@@ -24,7 +24,7 @@ fn each_row_comes_out_as_natively_under_wasmtime_and_by_jco() {
     let cases = cases::all().unwrap();
     let rows = Rows::of(&cases::policy().unwrap(), &cases);
     let natively = native::judged(&rows);
-    assert!(natively.len() > 250, "{}", natively.len());
+    assert!(natively.len() > 200, "{}", natively.len());
     for ((file, case), judged) in cases.iter().zip(&natively) {
         let expected = case.core.as_ref().unwrap_or(&case.expect);
         assert_eq!(judged.outcome(), *expected, "{file}: {case:?}");

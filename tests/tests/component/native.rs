@@ -32,7 +32,9 @@ fn judge(listing: &Listing, row: &Row, now: UnixTime) -> Judged {
             let headers: String = headers.collect();
             let message = format!("{client} {account}\n{headers}{body}\n{reported}");
             let attributes = match &request.attributes {
-                Attributes::NonResource { verb, path } => format!("{verb} {path}"),
+                Attributes::NonResource { verb, .. } => {
+                    format!("{verb} {}", request.target().unwrap())
+                }
                 Attributes::Resource(r) => format!(
                     "{} {}/{}/{} {}/{}",
                     r.verb, r.group, r.resource, r.subresource, r.namespace, r.name
