@@ -7,6 +7,7 @@ pub mod bench;
 pub mod cases;
 pub mod client;
 pub mod clock;
+pub mod component;
 pub mod console;
 pub mod crds;
 pub mod crowd;

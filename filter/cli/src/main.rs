@@ -1,5 +1,7 @@
 //! `keyhole`: what a platform engineer runs beside the gateway.
 
+#![forbid(unsafe_code)]
+
 mod access_log;
 mod clock;
 mod doctor;

@@ -256,3 +256,44 @@ fn validity(key: &ListedKey) -> String {
     let hours = key.hours.map(|hours| format!(" at {hours} UTC"));
     [from, until, hours].into_iter().flatten().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::listing::list_policy;
+    use crate::policy::key::KeyDigest;
+
+    fn listing(clients: &str) -> Listing {
+        let digest = KeyDigest::of(b"k").to_hex();
+        let clients = clients.replace("KEY", &format!("keys: [{{sha256: {digest}}}]"));
+        list_policy(&format!(
+            "{{apiVersion: keyhole/v1, kind: Policy, {clients}, roles: [\
+             {{name: get, rules: [{{namespaces: [d], apiGroups: [a], resources: [r], verbs: [get]}}]}}, \
+             {{name: all, rules: [{{namespaces: [d], apiGroups: [a], resources: [r], verbs: [get, list]}}]}}]}}"
+        ))
+        .unwrap()
+    }
+
+    #[test]
+    #[rustfmt::skip]
+    fn a_diff_tells_of_each_part_what_is_gone_and_what_is_new() {
+        const NONE: &str = "clients: []";
+        const GET: &str = "clients: [{name: c, KEY, serviceAccount: {namespace: d, name: s}, roles: [get]}]";
+        const ALL: &str = "clients: [{name: c, KEY, serviceAccount: {namespace: d, name: s}, roles: [all, get]}]";
+        const OTHER: &str = "clients: [{name: c, KEY, serviceAccount: {namespace: d, name: t}, roles: [get]}]";
+        const WARM: &str = "gateway: {warmUp: true}, clients: []";
+        for (old, new, expected) in [
+            (GET,  GET,   ""),
+            (GET,  ALL,   "client c\n  + {namespaces: [d], apiGroups: [a], resources: [r], verbs: [list]}\n"),
+            (ALL,  GET,   "client c\n  - {namespaces: [d], apiGroups: [a], resources: [r], verbs: [list]}\n"),
+            (GET,  OTHER, "client c\n  - ServiceAccount d/s, tokens for 3600 s\n  + ServiceAccount d/t, tokens for 3600 s\n"),
+            (NONE, WARM,  "gateway\n  - warmUp: false\n  + warmUp: true\n"),
+        ] {
+            let diff = diff(&listing(old), &listing(new));
+            assert_eq!((diff.to_string().as_str(), diff.is_empty()), (expected, expected.is_empty()));
+        }
+        let new = diff(&listing(NONE), &listing(GET)).parts;
+        assert_eq!((new.len(), &new[0].of, new[0].fate), (1, &Of::Client("c".to_owned()), Fate::New));
+        assert_eq!(diff(&listing(GET), &listing(NONE)).parts[0].fate, Fate::Removed);
+    }
+}

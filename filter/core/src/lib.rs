@@ -19,6 +19,7 @@
 //! to do goes out. Deny is where everything starts.
 
 #![no_std]
+#![forbid(unsafe_code)]
 #![cfg_attr(
     test,
     expect(clippy::arithmetic_side_effects, reason = "a test that overflows fails")
@@ -30,7 +31,7 @@ mod admit;
 mod answer;
 mod body;
 mod config;
-mod diff;
+pub mod diff;
 mod explain;
 mod inspection;
 mod live;
@@ -62,7 +63,6 @@ pub use config::text::{RuleScope, RuleText};
 pub use config::{
     Loaded, PluginConfig, Problem, Revision, Source, load_plugin_config, load_policy,
 };
-pub use diff::{Diff, Fate, Line, Of, Part, diff};
 pub use explain::{
     Attempt, Difference, Explanation, Miss, Need, RuleAt, Words, explain, judge, needs,
 };

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
-use keyhole_core::{Fate, KeyDigest, Line, Listing, Of, Part, UnixTime, diff, list_policy};
+use keyhole_core::diff::{Fate, Line, Of, Part, diff};
+use keyhole_core::{KeyDigest, Listing, UnixTime, list_policy};
 
 use super::edit::Rotation;
 use crate::clock::now;

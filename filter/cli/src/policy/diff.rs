@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use keyhole_core::diff;
+use keyhole_core::diff::diff;
 
 use super::listing;
 use crate::Outcome;
