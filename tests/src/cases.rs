@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use anyhow::{Context, Result};
-use keyhole_core::KeyDigest;
+use keyhole_core::{Attributes, Header, KeyDigest, Request};
 use serde::Deserialize;
 
 use crate::stack::root;
@@ -76,6 +76,20 @@ pub fn policy() -> Result<String> {
     Ok(policy)
 }
 
+/// How a request is read, as the rows say it.
+pub fn read_as(request: &Request<'_>) -> String {
+    match &request.attributes {
+        Attributes::NonResource { verb, .. } => {
+            let target = request.target().expect("it is well-formed");
+            format!("{verb} {target}")
+        }
+        Attributes::Resource(r) => format!(
+            "{} {}/{}/{} {}/{}",
+            r.verb, r.group, r.resource, r.subresource, r.namespace, r.name
+        ),
+    }
+}
+
 fn key(policy: &str) -> String {
     format!("keyhole_{policy}_secret")
 }
@@ -112,6 +126,20 @@ impl Case {
                 .push(("content-length".to_owned(), self.body.len().to_string().into_bytes()));
         }
         headers
+    }
+
+    /// All headers, as Envoy would hand them to the filter.
+    pub fn head(&self) -> Vec<Header> {
+        let (method, target) = self.request_line();
+        let mut head = vec![
+            (":method".to_owned(), method),
+            (":path".to_owned(), target),
+            (":authority".to_owned(), b"keyhole".to_vec()),
+            (":scheme".to_owned(), b"https".to_vec()),
+        ];
+        let own = self.headers().into_iter();
+        head.extend(own.map(|(name, value)| (name.to_lowercase(), value)));
+        head
     }
 }
 

@@ -4,8 +4,7 @@
 use std::process::Command;
 
 use keyhole_core::{
-    Arrival, Attributes, Body, Header, Now, Request, Steady, UnixTime, Unshared, Verdict,
-    Worker, load_policy,
+    Arrival, Body, Now, Request, Steady, UnixTime, Unshared, Verdict, Worker, load_policy,
 };
 use keyhole_tests::audit::Event;
 use keyhole_tests::cases::{self, Case, Outcome};
@@ -15,15 +14,7 @@ use keyhole_tests::stack::Stack;
 
 /// What a request came to, natively.
 fn natively(policy: &keyhole_core::Policy, case: &Case) -> Outcome {
-    let (method, target) = case.request_line();
-    let mut headers: Vec<Header> = vec![
-        (":method".to_owned(), method.clone()),
-        (":path".to_owned(), target.clone()),
-        (":authority".to_owned(), b"keyhole".to_vec()),
-        (":scheme".to_owned(), b"https".to_vec()),
-    ];
-    headers
-        .extend(case.headers().into_iter().map(|(name, value)| (name.to_lowercase(), value)));
+    let headers = case.head();
     let body = if case.body.is_empty() { Body::Empty } else { Body::Follows };
     let wall = UnixTime::from_secs(1_800_000_000);
     let now = Now { wall, steady: Steady::default(), jitter: 0 };
@@ -38,16 +29,8 @@ fn natively(policy: &keyhole_core::Policy, case: &Case) -> Outcome {
         Some(Verdict::Answer(reply)) => panic!("{reply:?}"),
         Some(Verdict::Forward(_)) => panic!("there is no token"),
         None => {
-            let request = Request::parse(&method, &target).unwrap();
-            Outcome::Forwarded(match &request.attributes {
-                Attributes::NonResource { verb, .. } => {
-                    format!("{verb} {}", request.target().unwrap())
-                }
-                Attributes::Resource(r) => format!(
-                    "{} {}/{}/{} {}/{}",
-                    r.verb, r.group, r.resource, r.subresource, r.namespace, r.name
-                ),
-            })
+            let (method, target) = case.request_line();
+            Outcome::Forwarded(cases::read_as(&Request::parse(&method, &target).unwrap()))
         }
     }
 }

@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 use keyhole_tests::page::page;
 use keyhole_tests::stack::root;
 
-const PAGES: [&str; 16] = [
+const PAGES: [&str; 17] = [
     "README.md",
     ".github/SECURITY.md",
+    "docs/component.md",
     "docs/decision-log.md",
     "docs/deploying.md",
     "docs/meshes.md",

@@ -2,9 +2,10 @@
 
 use keyhole_core::diff::diff;
 use keyhole_core::{
-    Arrival, Attempt, Attributes, Body, Header, Listing, Passed, Problem, UnixTime, explain,
-    list_policy, pass, warnings,
+    Arrival, Attempt, Body, Header, Listing, Passed, Problem, UnixTime, explain, list_policy,
+    pass, warnings,
 };
+use keyhole_tests::cases::read_as;
 
 use super::question::{Asked, Documents, Judged, Read, Row, Rows, hex, unhex};
 
@@ -31,16 +32,8 @@ fn judge(listing: &Listing, row: &Row, now: UnixTime) -> Judged {
             let reported = reported.map(|own| own.refusal.to_string()).unwrap_or_default();
             let headers: String = headers.collect();
             let message = format!("{client} {account}\n{headers}{body}\n{reported}");
-            let attributes = match &request.attributes {
-                Attributes::NonResource { verb, .. } => {
-                    format!("{verb} {}", request.target().unwrap())
-                }
-                Attributes::Resource(r) => format!(
-                    "{} {}/{}/{} {}/{}",
-                    r.verb, r.group, r.resource, r.subresource, r.namespace, r.name
-                ),
-            };
-            Judged { status: None, attributes: Some(attributes), message, words }
+            let attributes = Some(read_as(&request));
+            Judged { status: None, attributes, message, words }
         }
         Err(refused) => {
             let reply = refused.refusal.reply();

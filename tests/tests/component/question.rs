@@ -85,17 +85,10 @@ impl Rows {
 impl Row {
     fn of(case: &Case) -> Self {
         let (method, target) = case.request_line();
-        let mut headers: Vec<(String, Vec<u8>)> = vec![
-            (":method".to_owned(), method.clone()),
-            (":path".to_owned(), target.clone()),
-            (":authority".to_owned(), b"keyhole".to_vec()),
-            (":scheme".to_owned(), b"https".to_vec()),
-        ];
-        let own = case.headers().into_iter();
-        headers.extend(own.map(|(name, value)| (name.to_lowercase(), value)));
-        let value = |name| headers.iter().find(|(own, _)| own == name).map(|(_, value)| value);
-        let content_type = value("content-type").cloned();
-        let content_type = content_type.map(|value| String::from_utf8(value).unwrap());
+        let headers = case.head();
+        let content_type = headers.iter().find(|(name, _)| name == "content-type");
+        let content_type =
+            content_type.map(|(_, value)| String::from_utf8(value.clone()).unwrap());
         let asked = String::from_utf8(method).ok().zip(String::from_utf8(target).ok());
         let asked = asked.map(|(method, target)| Asked {
             client: case.policy.clone(),
