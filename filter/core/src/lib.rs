@@ -32,6 +32,7 @@ mod body;
 mod config;
 mod explain;
 mod inspection;
+mod jwks;
 mod live;
 mod pod;
 mod policy;

@@ -10,7 +10,7 @@ use crate::body::Watched;
 use crate::policy::{Client, KeyRefused, Policy};
 use crate::refusal::{Asked, Denial, Refusal, Refused};
 use crate::request::Request;
-use crate::request::head::{Body, Head, Header};
+use crate::request::head::{Body, Credential, Head, Header};
 use crate::response::view::{self, View};
 use crate::response::wrapper::PodLog;
 use crate::time::UnixTime;
@@ -55,8 +55,11 @@ pub(crate) fn find_caller<'p, 'a>(
     now: UnixTime,
 ) -> Result<Caller<'p, 'a>, Refusal> {
     let head = Head::parse(headers, body)?;
-    let key = head.key()?.ok_or(KeyRefused::Missing)?;
-    Ok(Caller { client: policy.identify(key, now)?, head })
+    let client = match head.credential()? {
+        Some(Credential::Key(key)) => policy.identify(key, now)?,
+        Some(Credential::Token(_)) | None => return Err(KeyRefused::Missing.into()),
+    };
+    Ok(Caller { client, head })
 }
 
 // === impl Caller ===
