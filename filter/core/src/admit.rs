@@ -186,6 +186,7 @@ impl<'a> Pending<'a> {
 pub(crate) mod tests {
     use super::*;
     use crate::config::load_policy;
+    use crate::login::Logins;
     use crate::policy::Policy;
     use crate::policy::key::KeyDigest;
     use crate::request::head::{Body, Header};
@@ -219,7 +220,9 @@ pub(crate) mod tests {
     }
 
     fn permitted<'a>(policy: &Policy, headers: &'a [Header]) -> Result<Pending<'a>, Refused> {
-        identify(policy, &arrival(headers), at(1000).wall)?.judge(policy).map(|(own, _)| own)
+        identify(policy, &mut Logins::default(), &arrival(headers), at(1000))?
+            .judge(policy)
+            .map(|(own, _)| own)
     }
 
     /// A permitted request that waits.

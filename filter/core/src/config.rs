@@ -4,6 +4,7 @@ mod compile;
 pub(crate) mod constraints;
 mod decode;
 pub(crate) mod document;
+mod issuer;
 mod limits;
 pub(crate) mod listing;
 mod problem;

@@ -11,6 +11,7 @@ use jwt_simple::prelude::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 /// Keys by their ids. What is no public key for one of the three algorithms is not in it.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -116,6 +117,10 @@ impl Key {
             Algorithm::Rs256 => RS256PublicKey::from_jwk(&jwk).is_ok(),
         };
         is_one.then_some(Self { algorithm, jwk })
+    }
+
+    pub(crate) fn fingerprint(&self) -> [u8; 32] {
+        Sha256::digest(&self.jwk).into()
     }
 
     /// Checks a token's algorithm, signature, and what `options` ask for.

@@ -4,6 +4,7 @@
 //!  headers (bytes, from the host)
 //!    │  Head::parse           one credential, single-valued headers     400
 //!    │  Policy::identify      key digest -> client                      401
+//!    │  Logins::identify      or token -> client                        401 429 503
 //!    │  Request::parse        method, path, query -> Attributes         400 405
 //!    │  Policy::authorize     Attributes -> Permit                      403
 //!    │  upstream::headers     a new header list, from an allowlist      415
@@ -34,6 +35,7 @@ mod explain;
 mod inspection;
 mod jwks;
 mod live;
+mod login;
 mod pod;
 mod policy;
 mod refusal;
@@ -63,6 +65,7 @@ pub use config::{
 };
 pub use explain::{Attempt, Explanation, Miss, Need, RuleAt, explain, judge, needs};
 pub use live::LivePolicy;
+pub use login::LoginRefused;
 pub use pod::failure::Failure;
 pub use pod::shared::{Changed, Seen, Shared, Unshared};
 pub use policy::account::Account;
@@ -88,6 +91,7 @@ pub use request::{Method, Request, RequestError};
 pub use resend::{MAX_KEPT_BODY_BYTES, Original};
 pub use time::{Now, Steady, UnixTime};
 pub use token::{Token, Verification};
+pub use upstream::GATEWAY_CLUSTER;
 pub use worker::Worker;
 pub use worker::effect::{Call, Effect, Headers, Purpose, Upstream};
 pub use worker::metrics::{Change, Sample};

@@ -4,6 +4,7 @@ pub(crate) mod account;
 pub(crate) mod constraints;
 pub(crate) mod grant;
 pub(crate) mod hours;
+pub(crate) mod issuer;
 pub(crate) mod key;
 pub(crate) mod limits;
 pub(crate) mod names;
@@ -20,6 +21,7 @@ use hashbrown::HashMap;
 use self::account::Account;
 use self::grant::{Enforcement, Grant};
 use self::hours::Hours;
+use self::issuer::Issuers;
 use self::key::KeyDigest;
 use self::limits::Limits;
 use self::names::Names;
@@ -37,6 +39,7 @@ use crate::token::Verification;
 #[derive(Debug, Default)]
 pub struct Policy {
     pub(crate) keys: HashMap<KeyDigest, Key>,
+    pub(crate) issuers: Issuers,
     pub(crate) clients: Vec<Client>,
     pub(crate) accounts: Vec<Arc<Account>>,
     pub(crate) roles: Vec<Rules>,
@@ -64,7 +67,7 @@ pub(crate) struct Key {
     pub(crate) hours: Option<Hours>,
 }
 
-/// The holder of an API key.
+/// Who calls: the holder of an API key, or of a token.
 #[derive(Debug)]
 pub struct Client {
     pub(crate) name: Arc<str>,

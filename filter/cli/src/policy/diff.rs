@@ -28,6 +28,8 @@ struct Side {
     traits: Vec<String>,
     /// Digests, and when they are valid, in the policy's order.
     keys: Vec<(String, String)>,
+    /// Whose tokens it presents.
+    tokens: Vec<String>,
     /// By the terms that they are given on.
     permissions: BTreeMap<String, Permissions>,
 }
@@ -115,6 +117,7 @@ impl Side {
         Self {
             traits: traits.into_iter().flatten().collect(),
             keys: keys.collect(),
+            tokens: listed.tokens.clone(),
             permissions,
         }
     }
@@ -134,6 +137,10 @@ impl Side {
         lines.extend(gone.map(|(digest, validity)| format!("- {}", key(digest, validity))));
         let new = after.keys.iter().filter(|key| !self.keys.contains(key));
         lines.extend(new.map(|(digest, validity)| format!("+ {}", key(digest, validity))));
+        let gone = self.tokens.iter().filter(|token| !after.tokens.contains(token));
+        lines.extend(gone.map(|token| format!("- token {token}")));
+        let new = after.tokens.iter().filter(|token| !self.tokens.contains(token));
+        lines.extend(new.map(|token| format!("+ token {token}")));
         lines.extend(self.permissions_not_in(after).iter().map(|rule| format!("- {rule}")));
         lines.extend(after.permissions_not_in(self).iter().map(|rule| format!("+ {rule}")));
         lines

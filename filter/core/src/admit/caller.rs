@@ -1,4 +1,4 @@
-//! Who sends a request: found by its key, before what is asked is looked at.
+//! Who sends a request: found by its key or token, before what is asked is looked at.
 
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
@@ -7,13 +7,14 @@ use alloc::sync::Arc;
 use super::permitted::{Permitted, authorize};
 use super::{Pending, Subject, Wanted};
 use crate::body::Watched;
+use crate::login::Logins;
 use crate::policy::{Client, KeyRefused, Policy};
 use crate::refusal::{Asked, Denial, Refusal, Refused};
 use crate::request::Request;
 use crate::request::head::{Body, Credential, Head, Header};
 use crate::response::view::{self, View};
 use crate::response::wrapper::PodLog;
-use crate::time::UnixTime;
+use crate::time::Now;
 use crate::wait;
 
 /// A request as it arrives.
@@ -37,10 +38,11 @@ pub(crate) struct Caller<'p, 'a> {
 /// [`Forward`](super::Forward) refuses.
 pub(crate) fn identify<'p, 'a>(
     policy: &'p Policy,
+    logins: &mut Logins,
     arrival: &Arrival<'a>,
-    now: UnixTime,
+    now: Now,
 ) -> Result<Caller<'p, 'a>, Refused> {
-    let caller = find_caller(policy, arrival.headers, arrival.body, now)
+    let caller = find_caller(policy, logins, arrival.headers, arrival.body, now)
         .map_err(|refusal| Refused::new(Subject::default(), refusal))?;
     match caller.client.sources().admit(arrival.source) {
         Ok(()) => Ok(caller),
@@ -50,14 +52,16 @@ pub(crate) fn identify<'p, 'a>(
 
 pub(crate) fn find_caller<'p, 'a>(
     policy: &'p Policy,
+    logins: &mut Logins,
     headers: &'a [Header],
     body: Body,
-    now: UnixTime,
+    now: Now,
 ) -> Result<Caller<'p, 'a>, Refusal> {
     let head = Head::parse(headers, body)?;
     let client = match head.credential()? {
-        Some(Credential::Key(key)) => policy.identify(key, now)?,
-        Some(Credential::Token(_)) | None => return Err(KeyRefused::Missing.into()),
+        Some(Credential::Key(key)) => policy.identify(key, now.wall)?,
+        Some(Credential::Token(token)) => logins.identify(policy, token, now)?,
+        None => return Err(KeyRefused::Missing.into()),
     };
     Ok(Caller { client, head })
 }

@@ -18,7 +18,7 @@ use crate::admit::{Subject, Verdict};
 use crate::body::Judged;
 use crate::config::Revision;
 use crate::pod::failure::Failure;
-use crate::refusal::Refused;
+use crate::refusal::{Refusal, Refused};
 use crate::request::verb::Verb;
 use crate::time::{Steady, UnixTime};
 
@@ -72,6 +72,9 @@ impl Metrics {
     }
 
     pub(crate) fn refused(&mut self, refused: &Refused) {
+        if let Refusal::Login(login) = &refused.refusal {
+            self.count(&format!("keyhole_logins_refused_total.cause.{}", login.cause()));
+        }
         self.decision(&refused.subject, refused.refusal.outcome());
     }
 
@@ -109,6 +112,24 @@ impl Metrics {
         }
     }
 
+    /// Signatures of clients' tokens were checked, and right.
+    pub(crate) fn verified(&mut self, times: u32) {
+        if times > 0 {
+            self.count_many("keyhole_logins_verified_total", times.into());
+        }
+    }
+
+    /// An issuer was asked for its keys.
+    pub(crate) fn issuer_asked(&mut self, failure: Option<&Failure>) {
+        match failure {
+            None => self.count("keyhole_issuer_keys_fetched_total"),
+            Some(failure) => {
+                let cause = failure.cause();
+                self.count(&format!("keyhole_issuer_keys_failures_total.cause.{cause}"));
+            }
+        }
+    }
+
     /// The apiserver did not accept a token.
     pub(crate) fn rejected(&mut self) {
         self.count("keyhole_tokens_rejected_total");
@@ -139,8 +160,12 @@ impl Metrics {
     }
 
     fn count(&mut self, name: &str) {
+        self.count_many(name, 1);
+    }
+
+    fn count_many(&mut self, name: &str, times: i64) {
         let count = self.counters.entry(name.to_string()).or_default();
-        *count = count.saturating_add(1);
+        *count = count.saturating_add(times);
     }
 
     pub(crate) fn samples(&mut self, waiting: usize, now: Steady) -> Vec<Sample> {
@@ -174,7 +199,6 @@ impl Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::refusal::{Refusal, Refused};
 
     fn decide(metrics: &mut Metrics, client: &str) {
         let subject = Subject { client: Some(Arc::from(client)), verb: Some(Verb::List) };
