@@ -11,6 +11,7 @@ pub mod crowd;
 pub mod discovery;
 pub mod faults;
 pub mod generate;
+pub mod issuer;
 pub mod load;
 pub mod mounts;
 pub mod oracle;

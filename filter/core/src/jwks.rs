@@ -142,10 +142,7 @@ impl Key {
 mod tests {
     use super::*;
     use alloc::format;
-    use jwt_simple::prelude::{
-        ECDSAP256KeyPairLike, ES256KeyPair, Ed25519KeyPair, EdDSAKeyPairLike, RS256KeyPair,
-        RSAKeyPairLike,
-    };
+    use jwt_simple::prelude::{ES256KeyPair, Ed25519KeyPair, RS256KeyPair};
 
     #[test]
     #[rustfmt::skip]

@@ -46,10 +46,7 @@ pub(super) fn compile(
     }
     let name: Arc<str> = name.as_str().into();
     if issuers.0.len() >= MOST_ISSUERS && issuers.get(&name).is_none() {
-        let message = format!(
-            "is the issuer number {}: there may be {MOST_ISSUERS}",
-            MOST_ISSUERS.saturating_add(1)
-        );
+        let message = format!("is one more than the {MOST_ISSUERS} issuers that there may be");
         return problems.add(&at.field("issuer"), message);
     }
     let issuer =

@@ -5,7 +5,7 @@ use core::time::Duration;
 use crate::time::Steady;
 
 /// In a second, by one worker.
-const MOST: u32 = 100;
+pub(super) const MOST: u32 = 100;
 
 #[derive(Debug, Default)]
 pub(super) struct Budget {
