@@ -35,7 +35,12 @@ pub(crate) fn source() -> Option<Vec<u8>> {
     hostcalls::get_property(vec!["source", "address"]).ok()?
 }
 
-/// Leaves a record for the access log, as the filter state `wasm.keyhole_decision`.
+/// Leaves for the access log who calls, as the filter state `wasm.keyhole_caller`.
+pub(crate) fn set_caller(record: &str) -> Result<(), Status> {
+    hostcalls::set_property(vec!["keyhole_caller"], Some(record.as_bytes()))
+}
+
+/// The same, what was decided, as `wasm.keyhole_decision`.
 pub(crate) fn set_decision(record: &str) -> Result<(), Status> {
     hostcalls::set_property(vec!["keyhole_decision"], Some(record.as_bytes()))
 }

@@ -61,14 +61,17 @@ impl Http {
         // Of somebody whose key is right.
         let is_known = match &verdict {
             None | Some(Verdict::Forward(_)) => true,
-            Some(Verdict::Refuse(refused)) => refused.subject.client.is_some(),
+            Some(Verdict::Refuse(refused)) => refused.subject.holder.is_some(),
             Some(Verdict::Answer(_)) => false,
         };
         if is_known && let Some(claims) = claims(&self.headers) {
             host::set_claims(&claims)?;
         }
         let Some(verdict) = verdict else {
-            if let Some(record) = worker::with(|worker| worker.take_record(self.stream)) {
+            if let Some((subject, record)) =
+                worker::with(|worker| worker.take_record(self.stream))
+            {
+                name(&subject)?;
                 host::set_decision(&record)?;
             }
             return host::tick_every(SOON).map(|()| Action::Pause);
@@ -181,6 +184,7 @@ pub(crate) fn carry_out(verdict: &Verdict<'_>) -> Result<Outcome, Status> {
             if let Some(refused) = forward.reported() {
                 report(refused)?;
             }
+            name(forward.subject())?;
             host::replace_request_headers(forward).map(|()| Outcome::Forwarded)
         }
         Verdict::Refuse(refused) => refuse(refused).map(|()| Outcome::Answered),
@@ -197,9 +201,10 @@ fn pause(verdict: Option<&Verdict<'_>>) -> Result<Action, Status> {
 fn refuse(refused: &Refused) -> Result<(), Status> {
     let Refused { subject, refusal, .. } = refused;
     let reply = refusal.reply();
-    let client = subject.client.as_deref().unwrap_or("-");
+    let client = subject.client().map_or("-", |client| client);
     log::info!("refused code={} client={client}: {refusal}", reply.code);
-    if let Some(record) = refused.record("refused") {
+    name(subject)?;
+    if let Some(record) = refused.record() {
         host::set_decision(&record)?;
     }
     host::send_reply(&reply)
@@ -208,9 +213,14 @@ fn refuse(refused: &Refused) -> Result<(), Status> {
 /// Says what is done, but would be refused if all rules were enforced.
 fn report(refused: &Refused) -> Result<(), Status> {
     let Refused { subject, refusal, .. } = refused;
-    let client = subject.client.as_deref().unwrap_or("-");
+    let client = subject.client().map_or("-", |client| client);
     log::info!("reported client={client}: {refusal}");
-    refused.record("reported").map_or(Ok(()), |record| host::set_decision(&record))
+    refused.report().map_or(Ok(()), |record| host::set_decision(&record))
+}
+
+/// Tells the access log who calls.
+fn name(subject: &Subject) -> Result<(), Status> {
+    subject.holder.as_ref().map_or(Ok(()), |holder| host::set_caller(&holder.record))
 }
 
 /// Nothing goes on that could not be handled. Paused without a reply, the stream

@@ -20,7 +20,7 @@ use crate::stack::{kube, root};
 /// 2026-12-01, noon.
 const DAY: u64 = 1_796_126_400;
 
-/// A shell in a folder, with `keyhole` and `kubectl`.
+/// A shell in a folder, with `keyhole`, `kubectl` and `jq`.
 #[derive(Debug)]
 pub struct Console {
     folder: PathBuf,
@@ -65,13 +65,12 @@ impl Console {
     }
 
     fn run(&self, command: &str) -> Result<String> {
-        let path = env::var("PATH")?;
-        let path =
-            format!("{}:{}:{path}", root().join("target/debug").display(), kube().display());
+        let mut path = vec![root().join("target/debug"), kube(), root().join(".tools/jq")];
+        path.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
         let output = Command::new("bash")
             .args(["-c", command])
             .current_dir(&self.folder)
-            .env("PATH", path)
+            .env("PATH", env::join_paths(path)?)
             .envs(self.clock.variables())
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())

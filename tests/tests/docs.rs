@@ -6,6 +6,7 @@
 //! where in a policy it has its place. Commands run where these files lie, beside
 //! those of `tests/cases/docs`, and with a real cluster.
 
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use keyhole_core::load_policy;
 use keyhole_tests::client::{Client, Response};
 use keyhole_tests::console::Console;
 use keyhole_tests::page::{blocks, page};
+use keyhole_tests::prometheus;
 use keyhole_tests::stack::{Stack, new_key, root};
 use serde_json::{Value, json};
 
@@ -63,18 +65,38 @@ fn the_policy_of_the_readme_is_valid() {
 fn the_pages_on_policies_show_what_happens() {
     let stack = Stack::own("docs", &["--live", "--trusted-hops", "1"]).unwrap();
     for name in ["policy", "recipes"] {
-        let file = root().join(format!("docs/{name}.md"));
-        let written = fs::read_to_string(&file).unwrap();
-        let now = rerun(&written, &stack, &stack.state().join(name));
-        if env::var_os("KEYHOLE_BLESS").is_some() {
-            fs::write(&file, now).unwrap();
-        } else {
-            assert_eq!(now, written, "{}", file.display());
-        }
+        compare(name, |page| rerun(page, &stack, &stack.state().join(name)));
     }
     let page = page("docs/policy.md");
     let refusals = refusals(&stack, &blocks(&page, "yaml")[0]);
     assert_eq!(blocks(&page, "text"), [refusals.join("\n")]);
+}
+
+#[test]
+fn the_pages_on_watching_show_what_happens() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("watching");
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir(&folder).unwrap();
+    symlink(root().join("k8s"), folder.join("k8s")).unwrap();
+    symlink(root().join("tests/cases/docs/gateway.log"), folder.join("gateway.log")).unwrap();
+    let console = Console::new(&folder, &folder).unwrap();
+    for name in ["decision-log", "metrics"] {
+        compare(name, |page| rerun_in(page, &console, &folder));
+    }
+    let rules = fs::read_to_string(folder.join("keyhole-rules.yaml")).unwrap();
+    assert_eq!(rules, prometheus::alerts());
+}
+
+/// A page, and what it is when its commands have run.
+fn compare(name: &str, rerun: impl Fn(&str) -> String) {
+    let file = root().join(format!("docs/{name}.md"));
+    let written = fs::read_to_string(&file).unwrap();
+    let now = rerun(&written);
+    if env::var_os("KEYHOLE_BLESS").is_some() {
+        fs::write(&file, now).unwrap();
+    } else {
+        assert_eq!(now, written, "{}", file.display());
+    }
 }
 
 /// The page with what its commands print now.
@@ -86,6 +108,10 @@ fn rerun(page: &str, stack: &Stack, folder: &Path) -> String {
     }
     let console = Console::new(folder, stack.state()).unwrap();
     let console = console.with("KUBECONFIG", stack.var("KUBECONFIG"));
+    rerun_in(page, &console, folder)
+}
+
+fn rerun_in(page: &str, console: &Console, folder: &Path) -> String {
     let (mut now, mut rest) = (String::new(), page);
     while let Some((before, after)) = rest.split_once("```") {
         let (language, after) = after.split_once('\n').unwrap();

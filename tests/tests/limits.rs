@@ -126,8 +126,10 @@ fn what_is_reported_is_done_logged_and_counted(stack: &Stack, watched: &Client) 
     let decisions = || {
         let log = fs::read_to_string(stack.var("KEYHOLE_ACCESS_LOG")).unwrap();
         let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let records = lines.filter_map(|line| line["decision"].as_str().map(str::to_owned));
-        records.filter(|record| record.contains("\"watched\"")).collect::<Vec<_>>()
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let watched = lines.filter(|line| text(&line["caller"]).contains("\"watched\""));
+        let records = watched.map(|line| text(&line["decision"]));
+        records.filter(|record| !record.is_empty()).collect::<Vec<_>>()
     };
     let start = Instant::now();
     while decisions().is_empty() && start.elapsed() < Duration::from_secs(10) {

@@ -49,7 +49,9 @@ fn policies() -> Vec<(String, String)> {
     }
     let files = fs::read_dir(root().join("tests/cases/commands")).unwrap();
     let files = files.map(|entry| entry.unwrap().path());
-    for file in files.chain([root().join("k8s/demo/policy.yaml")]) {
+    let deployed = ["k8s/base", "k8s/demo", "k8s/overlays/example"];
+    let deployed = deployed.map(|folder| root().join(folder).join("policy.yaml"));
+    for file in files.chain(deployed) {
         let text = fs::read_to_string(&file).unwrap();
         if file.extension().is_some_and(|e| e == "yaml") && load_policy(&text).is_ok() {
             policies.push((file.display().to_string(), text));

@@ -87,7 +87,7 @@ fn lists_are_read_as_flat_rows_and_without_noise() {
     assert_eq!(line["claims"], r#"{"login":"ada"}"#);
     // So is what the gateway has sent itself.
     let log = fs::read_to_string(stack.var("KEYHOLE_ACCESS_LOG")).unwrap();
-    let record = r#"{\"client\":\"sql\",\"decision\":\"allowed\",\"method\":\"GET\",\"path\":\"/api/v1/namespaces/default/pods/web-1?view=table\""#;
+    let record = r#"{\"decision\":\"allowed\",\"method\":\"GET\",\"path\":\"/api/v1/namespaces/default/pods/web-1?view=table\""#;
     assert!(log.contains(record), "{log}");
 
     // Errors are what they were.

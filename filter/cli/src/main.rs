@@ -1,7 +1,10 @@
 //! `keyhole`: what a platform engineer runs beside the gateway.
 
+mod access_log;
 mod clock;
+mod drain;
 mod key;
+mod log;
 mod object;
 mod policy;
 mod rbac;
@@ -23,9 +26,19 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Let this pod's Envoy finish what clients have begun: for a `preStop` hook.
+    ///
+    /// From the start on, each answer tells its client to connect anew, which leads to
+    /// another pod. Ends when no client is connected, or none asks for anything any more.
+    Drain(drain::Arguments),
     /// Make and rotate API keys.
     #[command(subcommand)]
     Key(key::Command),
+    /// Print the gateway's access log in Kubernetes terms, a JSON object a line.
+    ///
+    ///   grep REQUEST-ID access.log | keyhole log
+    #[command(verbatim_doc_comment)]
+    Log(log::Arguments),
     /// Check, explain and test policies, and render them for Envoy.
     #[command(subcommand)]
     Policy(policy::Command),
@@ -45,7 +58,9 @@ enum Outcome {
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
+        Command::Drain(arguments) => drain::run(&arguments),
         Command::Key(command) => key::run(command),
+        Command::Log(arguments) => log::run(&arguments),
         Command::Policy(command) => policy::run(command),
         Command::Rbac(command) => rbac::run(command),
     };

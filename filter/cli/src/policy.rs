@@ -224,7 +224,7 @@ fn placed(file: &Path, word: &str, problem: &Problem) -> String {
     format!("{}:{line}:{column}: {word}{field}{message}", file.display())
 }
 
-fn count(number: usize, thing: &str) -> String {
+pub(crate) fn count(number: usize, thing: &str) -> String {
     match number {
         1 => format!("1 {thing}"),
         n => format!("{n} {thing}s"),

@@ -12,6 +12,7 @@ pub use self::caller::Arrival;
 pub(crate) use self::caller::{find_caller, identify};
 pub(crate) use self::permitted::authorize;
 use crate::pod::lifecycle::{Flight, Held};
+use crate::policy::Holder;
 use crate::policy::account::Account;
 use crate::refusal::{Refusal, Refused};
 use crate::reply::Reply;
@@ -44,7 +45,7 @@ pub enum Verdict<'a> {
 /// Who asks for what, as far as it is known: for logs and metrics.
 #[derive(Clone, Debug, Default)]
 pub struct Subject {
-    pub client: Option<Arc<str>>,
+    pub holder: Option<Arc<Holder>>,
     pub verb: Option<Verb>,
 }
 
@@ -88,6 +89,14 @@ pub(crate) struct Pending<'a> {
     record: Option<Box<str>>,
 }
 
+// === impl Subject ===
+
+impl Subject {
+    pub fn client(&self) -> Option<&Arc<str>> {
+        self.holder.as_ref().map(|holder| &holder.client)
+    }
+}
+
 // === impl Forward ===
 
 impl<'a> Forward<'a> {
@@ -103,6 +112,10 @@ impl<'a> Forward<'a> {
 
     pub fn sent(&self) -> &Sent {
         &self.sent
+    }
+
+    pub fn subject(&self) -> &Subject {
+        &self.sent.subject
     }
 
     /// What the request would have been refused with, were all rules enforced.

@@ -60,9 +60,9 @@ pub struct Revision(String);
 pub fn load_policy(text: &str) -> Result<Loaded, Vec<Problem>> {
     let root = Node::parse(text).map_err(|problem| [problem])?;
     let problems = Problems::new(&root);
-    let policy = decode::<written::Policy>(&root, &problems)
-        .map(|written| compile::compile(&written, &At::ROOT, &problems));
     let revision = Revision::of(&root);
+    let policy = decode::<written::Policy>(&root, &problems)
+        .map(|written| compile::compile(&written, &revision, &At::ROOT, &problems));
     problems.into_result(policy).map(|policy| Loaded { policy, revision })
 }
 
@@ -81,8 +81,9 @@ pub fn load_plugin_config(text: &str) -> Result<PluginConfig, Vec<Problem>> {
         let written::PluginConfig { policy, policy_source } = written;
         match (policy, policy_source) {
             (Some(policy), None) => {
-                let policy = compile::compile(&policy, &At::ROOT.field("policy"), &problems);
                 let revision = Revision::of(policy_at.map_or(&root, |entry| &entry.node));
+                let at = At::ROOT.field("policy");
+                let policy = compile::compile(&policy, &revision, &at, &problems);
                 Some(PluginConfig::Inline(Loaded { policy, revision }))
             }
             (None, Some(source)) => {

@@ -76,7 +76,7 @@ pub use policy::limits::{Exceeded, Limits, Rate};
 pub use policy::permissions::{PathTerm, Permission, Permissions, ResourceTerm, Scope, Term};
 pub use policy::rules::near::Dimension;
 pub use policy::sources::{Sources, WrongSource};
-pub use policy::{Client, Gateway, KeyRefused, NoRule, Permit, Policy};
+pub use policy::{Client, Gateway, Holder, KeyRefused, NoRule, Permit, Policy};
 pub use refusal::{Asked, Forbidden, Refusal, Refused};
 pub use reply::Reply;
 pub use request::attributes::{Attributes, ResourceAttributes};

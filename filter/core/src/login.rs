@@ -42,9 +42,9 @@ use crate::jwks::Key;
 use crate::pod::cache::Cached;
 use crate::pod::failure::one_line;
 use crate::pod::lifecycle::Flight;
-use crate::policy::issuer::{Bearer, Issuer, KeySource, NoClient, Remote};
+use crate::policy::issuer::{Bearer, Issuer, KeySource, NoClient, Owner, Remote};
 use crate::policy::key::KeyDigest;
-use crate::policy::{Client, Policy};
+use crate::policy::{Client, Holder, Policy};
 use crate::time::{Now, UnixTime};
 use crate::token::claims::TOLERANCE;
 
@@ -67,7 +67,7 @@ pub(crate) struct Logins {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LoginRefused {
     /// If it is one of the policy's.
-    issuer: Option<Arc<str>>,
+    pub(crate) issuer: Option<Arc<str>>,
     pub(crate) why: Why,
 }
 
@@ -123,7 +123,7 @@ impl Logins {
         policy: &'p Policy,
         token: &[u8],
         now: Now,
-    ) -> Result<&'p Client, LoginRefused> {
+    ) -> Result<(&'p Client, Arc<Holder>), LoginRefused> {
         let unknown = |why| LoginRefused { issuer: None, why };
         if token.len() > MAX_TOKEN_BYTES {
             return Err(unknown(Why::Malformed("it is longer than 8 KiB")));
@@ -149,15 +149,15 @@ impl Logins {
             whose(policy, issuer, &token)
         });
         match judged {
-            Ok((index, client)) => {
+            Ok((client, owner)) => {
                 let until = expires.saturating_add(TOLERANCE.as_secs());
                 let left = now.wall.until(UnixTime::from_secs(until));
                 self.memory.accept(
                     digest,
                     now.steady,
                     Accepted {
-                        client: index,
-                        name: Arc::clone(client.name()),
+                        client: owner.client,
+                        holder: Arc::clone(&owner.holder),
                         issuer: Arc::clone(&issuer.name),
                         key_id: token.key_id().into(),
                         key: key.fingerprint(),
@@ -165,7 +165,7 @@ impl Logins {
                         ends_at: now.steady.after(left),
                     },
                 );
-                Ok(client)
+                Ok((client, Arc::clone(&owner.holder)))
             }
             Err(why) => {
                 let refused = told(why);
@@ -180,13 +180,13 @@ impl Logins {
         policy: &'p Policy,
         digest: &KeyDigest,
         now: Now,
-    ) -> Option<Result<&'p Client, LoginRefused>> {
+    ) -> Option<Result<(&'p Client, Arc<Holder>), LoginRefused>> {
         let Some(accepted) = self.memory.accepted(digest, now.steady) else {
             return self.memory.refused(digest, now.steady).map(|refused| Err(refused.clone()));
         };
         // Of this very policy: a stream may still be judged by the one before.
         let client = policy.clients.get(accepted.client)?;
-        if !Arc::ptr_eq(client.name(), &accepted.name) {
+        if !Arc::ptr_eq(client.name(), &accepted.holder.client) {
             return None;
         }
         let issuer = policy.issuers.get(&accepted.issuer)?;
@@ -201,7 +201,7 @@ impl Logins {
                 accepted.flight = Some(held.flight);
             }
         }
-        Some(Ok(client))
+        Some(Ok((client, Arc::clone(&accepted.holder))))
     }
 
     /// How many signatures were right since this was last asked.
@@ -277,14 +277,14 @@ fn reason(error: &Error) -> Why {
 
 fn whose<'p>(
     policy: &'p Policy,
-    issuer: &Issuer,
+    issuer: &'p Issuer,
     token: &Presented<'_>,
-) -> Result<(usize, &'p Client), Why> {
-    let index = issuer.client(token).map_err(|none| match none {
+) -> Result<(&'p Client, &'p Owner), Why> {
+    let owner = issuer.owner(token).map_err(|none| match none {
         NoClient::None => Why::Client(one_line(token.subject().unwrap_or_default())),
         NoClient::Several => Why::Several,
     })?;
-    policy.clients.get(index).map(|client| (index, client)).ok_or(Why::Several)
+    policy.clients.get(owner.client).map(|client| (client, owner)).ok_or(Why::Several)
 }
 
 // === impl LoginRefused ===

@@ -12,6 +12,7 @@ pub(crate) mod permissions;
 pub(crate) mod rules;
 pub(crate) mod sources;
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -59,12 +60,22 @@ pub struct Gateway {
 }
 
 /// A key's owner and the time in which it is valid.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Key {
     pub(crate) client: usize,
     pub(crate) not_before: Option<UnixTime>,
     pub(crate) not_after: Option<UnixTime>,
     pub(crate) hours: Option<Hours>,
+    pub(crate) holder: Arc<Holder>,
+}
+
+/// Who sends a key.
+#[derive(Debug)]
+pub struct Holder {
+    pub client: Arc<str>,
+    /// What the log says of them, a JSON object: client, key and policy. Written once, for
+    /// it is in the way of every request.
+    pub record: Box<str>,
 }
 
 /// Who calls: the holder of an API key, or of a token.
@@ -118,6 +129,14 @@ impl Default for Gateway {
 
 impl Policy {
     pub fn identify(&self, key: &[u8], now: UnixTime) -> Result<&Client, KeyRefused> {
+        self.holder(key, now).map(|(client, _)| client)
+    }
+
+    pub(crate) fn holder(
+        &self,
+        key: &[u8],
+        now: UnixTime,
+    ) -> Result<(&Client, &Arc<Holder>), KeyRefused> {
         let key = self.keys.get(&KeyDigest::of(key)).ok_or(KeyRefused::Unknown)?;
         if key.not_before.is_some_and(|start| now < start) {
             return Err(KeyRefused::NotYetValid);
@@ -128,7 +147,8 @@ impl Policy {
         if key.hours.is_some_and(|hours| !hours.include(now)) {
             return Err(KeyRefused::OutsideHours);
         }
-        self.clients.get(key.client).ok_or(KeyRefused::Unknown)
+        let client = self.clients.get(key.client).ok_or(KeyRefused::Unknown)?;
+        Ok((client, &key.holder))
     }
 
     pub fn authorize<'p>(

@@ -48,14 +48,15 @@ pub struct Asked {
     pub content_type: Option<&'static str>,
 }
 
-/// A line of the decision log, without the time.
+/// What the decision log says of a request, beside who sent it. What Envoy itself knows
+/// of a request that went on is not in it.
 #[derive(Serialize)]
 struct Record<'a> {
-    client: &'a str,
     decision: &'static str,
     #[serde(flatten)]
-    asked: &'a Asked,
-    reason: String,
+    asked: Option<&'a Asked>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
 }
 
 /// `Display` is the sentence for the operator's log. It never contains a secret.
@@ -147,11 +148,27 @@ impl Refused {
         Self { subject, refusal, asked: Some(Box::new(Asked::new(request, head))) }
     }
 
-    /// What the log of decisions says of a request that the policy was asked about: a
-    /// JSON object. `decision` is what was done.
-    pub fn record(&self, decision: &'static str) -> Option<String> {
-        let (asked, client) = (self.asked.as_ref()?, self.subject.client.as_ref()?);
-        asked.record(client, decision, self.refusal.to_string())
+    /// What the log of decisions says: a JSON object.
+    pub fn record(&self) -> Option<String> {
+        self.record_as(self.refusal.outcome())
+    }
+
+    /// The same, of a request that goes on nevertheless.
+    pub fn report(&self) -> Option<String> {
+        self.record_as("reported")
+    }
+
+    fn record_as(&self, decision: &'static str) -> Option<String> {
+        let reason = Some(self.refusal.to_string());
+        Record { decision, asked: self.asked.as_deref(), reason }.write()
+    }
+}
+
+// === impl Record ===
+
+impl Record<'_> {
+    fn write(&self) -> Option<String> {
+        serde_json::to_string(self).ok()
     }
 }
 
@@ -173,14 +190,9 @@ impl Asked {
         }
     }
 
-    /// A line of the log.
-    pub(crate) fn record(
-        &self,
-        client: &str,
-        decision: &'static str,
-        reason: String,
-    ) -> Option<String> {
-        serde_json::to_string(&Record { client, decision, asked: self, reason }).ok()
+    /// What the log says of it if it is allowed.
+    pub(crate) fn record(&self) -> Option<String> {
+        Record { decision: "allowed", asked: Some(self), reason: None }.write()
     }
 }
 

@@ -73,7 +73,7 @@ pub struct Worker {
     /// Requests that were sent once more, until when they are waited for.
     resent: Vec<(u32, Sent, Steady)>,
     /// What the log is to say of requests that the gateway sends itself.
-    records: HashMap<u32, Box<str>>,
+    records: HashMap<u32, (Subject, Box<str>)>,
     /// Clients that wait for a condition.
     waits: HashMap<u32, Wait>,
     /// Bodies that do not just pass, by their streams.
@@ -144,12 +144,13 @@ impl Worker {
     /// Counts a request that the gateway sends itself.
     fn note(&mut self, stream: u32, pending: &mut Pending<'_>) {
         let (record, is_reported) = pending.take_record();
-        self.records.extend(record.map(|record| (stream, record)));
-        self.metrics.sent_by_gateway(pending.subject(), is_reported);
+        let subject = pending.subject();
+        self.metrics.sent_by_gateway(subject, is_reported);
+        self.records.extend(record.map(|record| (stream, (subject.clone(), record))));
     }
 
     /// For the log, of a request that waits and will not be forwarded.
-    pub fn take_record(&mut self, stream: u32) -> Option<Box<str>> {
+    pub fn take_record(&mut self, stream: u32) -> Option<(Subject, Box<str>)> {
         self.records.remove(&stream)
     }
 

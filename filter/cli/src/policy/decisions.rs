@@ -1,13 +1,11 @@
-//! Envoy's access log, as far as it tells what clients asked for.
+//! What a log tells of what clients asked for.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
-use anyhow::Context;
 use keyhole_core::Attempt;
-use serde::Deserialize;
+
+use crate::access_log::{self, Line};
 
 /// A request of a client, without what is of no account to a policy.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -28,50 +26,18 @@ pub(super) struct Decisions {
     pub(super) others: usize,
 }
 
-/// A line of the log that envoy/bootstrap.yaml writes. What went to the apiserver is in
-/// the line itself; what a rule denied, or would have, in its `decision`.
-#[derive(Deserialize)]
-struct Line {
-    user_agent: Option<String>,
-    method: Option<String>,
-    path: Option<String>,
-    content_type: Option<String>,
-    decision: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Decision {
-    client: String,
-    decision: String,
-    method: String,
-    path: String,
-    content_type: Option<String>,
-}
-
 // === impl Decisions ===
 
 impl Decisions {
     /// Reads a file, or standard input for `-`.
     pub(super) fn read(file: &Path) -> anyhow::Result<Self> {
-        let what = || format!("cannot read {}", file.display());
-        let reader: Box<dyn BufRead> = match file.to_str() {
-            Some("-") => Box::new(io::stdin().lock()),
-            _ => Box::new(BufReader::new(File::open(file).with_context(what)?)),
-        };
         let mut decisions = Self::default();
-        for line in reader.split(b'\n') {
-            decisions.add(&line.with_context(what)?);
-        }
+        decisions.others = access_log::read(file, |line| decisions.add(&line))?;
         Ok(decisions)
     }
 
-    fn add(&mut self, line: &[u8]) {
-        let Ok(line) = serde_json::from_slice::<Line>(line) else {
-            self.others = self.others.saturating_add(usize::from(!line.is_empty()));
-            return;
-        };
-        if let Some(asked) = line.asked() {
+    fn add(&mut self, line: &Line) {
+        if let Some(asked) = Asked::of(line) {
             let count = self.asked.entry(asked).or_default();
             *count = count.saturating_add(1);
         }
@@ -82,28 +48,16 @@ impl Decisions {
     }
 }
 
-// === impl Line ===
-
-impl Line {
-    /// `None` for a request that no policy has judged.
-    fn asked(self) -> Option<Asked> {
-        let Self { user_agent, method, path, content_type, decision } = self;
-        if let Some(decision) = decision {
-            let Decision { client, decision, method, path, content_type } =
-                serde_json::from_str(&decision).ok()?;
-            let refused = decision == "refused";
-            return Some(Asked { client, method, path, content_type, refused });
-        }
-        let user_agent = user_agent?;
-        let client = user_agent.strip_prefix("keyhole/")?.split(' ').next()?.to_owned();
-        let (method, path) = (method?, path?);
-        Some(Asked { client, method, path, content_type, refused: false })
-    }
-}
-
 // === impl Asked ===
 
 impl Asked {
+    /// `None` for a request that no policy has judged.
+    fn of(line: &Line) -> Option<Self> {
+        let client = line.caller.as_ref()?.client.clone();
+        let access_log::Asked { method, path, content_type } = line.asked()?;
+        Some(Self { client, method, path, content_type, refused: line.is_refused() })
+    }
+
     pub(super) fn attempt(&self) -> Attempt<'_> {
         let Self { method, path, content_type, .. } = self;
         Attempt { method, target: path, content_type: content_type.as_deref(), body: None }
@@ -114,40 +68,41 @@ impl Asked {
 mod tests {
     use super::*;
 
+    const CALLER: &str =
+        r#"{\"client\":\"sql-1\",\"key\":\"9f86d081\",\"policy\":\"1f2e3d4c5b6a\"}"#;
+
     #[test]
     #[rustfmt::skip]
     fn a_line_tells_who_asked_for_what() {
         for (line, expected) in [
-            (r#"{"user_agent":"keyhole/sql-1 SQL Server","method":"GET","path":"/version","content_type":null,"decision":null}"#,
-             Some(("sql-1", "GET", "/version", None, false))),
-            (r#"{"user_agent":"keyhole/sql-1","method":"PATCH","path":"/x","content_type":"application/apply-patch+yaml","decision":null}"#,
-             Some(("sql-1", "PATCH", "/x", Some("application/apply-patch+yaml"), false))),
-            (r#"{"user_agent":"-","method":"-","path":"-","decision":"{\"client\":\"a\",\"decision\":\"refused\",\"method\":\"GET\",\"path\":\"/y\",\"reason\":\"z\"}"}"#,
-             Some(("a", "GET", "/y", None, true))),
-            (r#"{"user_agent":"keyhole/a","method":"GET","path":"/y","decision":"{\"client\":\"a\",\"decision\":\"reported\",\"method\":\"GET\",\"path\":\"/y\",\"reason\":\"z\"}"}"#,
-             Some(("a", "GET", "/y", None, false))),
+            (r#"{"caller":"CALLER","method":"GET","path":"/version","content_type":null,"decision":null}"#,
+             Some(("GET", "/version", None, false))),
+            (r#"{"caller":"CALLER","method":"GET","path":"/version","content_type":"-"}"#,
+             Some(("GET", "/version", None, false))),
+            (r#"{"caller":"CALLER","method":"PATCH","path":"/x","content_type":"application/apply-patch+yaml","decision":null}"#,
+             Some(("PATCH", "/x", Some("application/apply-patch+yaml"), false))),
+            (r#"{"caller":"CALLER","method":"-","path":"-","decision":"{\"decision\":\"forbidden\",\"method\":\"GET\",\"path\":\"/y\",\"reason\":\"z\"}"}"#,
+             Some(("GET", "/y", None, true))),
+            (r#"{"caller":"CALLER","method":"GET","path":"/y","decision":"{\"decision\":\"reported\",\"method\":\"GET\",\"path\":\"/y\",\"reason\":\"z\"}"}"#,
+             Some(("GET", "/y", None, false))),
+            // the answer was lost
+            (r#"{"caller":"CALLER","method":"POST","path":"/y","decision":"{\"decision\":\"unavailable\",\"reason\":\"z\"}"}"#,
+             Some(("POST", "/y", None, true))),
             // no policy has judged these
-            (r#"{"user_agent":"-","method":"-","path":"-","decision":null}"#, None),
-            (r#"{"user_agent":"curl/8","method":"GET","path":"/keyhole/livez","decision":null}"#, None),
-            (r#"{"user_agent":"curl/8"}"#, None),
+            (r#"{"caller":"CALLER","method":"-","path":"-","decision":"{\"decision\":\"limited\",\"reason\":\"z\"}"}"#, None),
+            (r#"{"caller":"-","method":"-","path":"-","decision":"{\"decision\":\"unauthorized\",\"reason\":\"z\"}"}"#, None),
+            (r#"{"caller":null,"method":"-","path":"-","decision":null}"#, None),
+            (r#"{"code":200}"#, None),
         ] {
-            let mut decisions = Decisions::default();
-            decisions.add(line.as_bytes());
-            let asked = decisions.asked.keys().next().map(|asked| {
+            let line = line.replace("CALLER", CALLER).replacen('{', r#"{"request_id":"1","#, 1);
+            let line = serde_json::from_str(&line).unwrap();
+            let asked = Asked::of(&line);
+            let asked = asked.as_ref().map(|asked| {
                 let Asked { client, method, path, content_type, refused } = asked;
-                (client.as_str(), method.as_str(), path.as_str(), content_type.as_deref(), *refused)
+                assert_eq!(client, "sql-1");
+                (method.as_str(), path.as_str(), content_type.as_deref(), *refused)
             });
-            assert_eq!(asked, expected, "{line}");
-            assert_eq!(decisions.others, 0);
+            assert_eq!(asked, expected, "{line:?}");
         }
-    }
-
-    #[test]
-    fn other_lines_are_counted() {
-        let mut decisions = Decisions::default();
-        for line in ["", "[2026-11-21] warning", "42", r#"{"a":"b"}"#] {
-            decisions.add(line.as_bytes());
-        }
-        assert_eq!((decisions.total(), decisions.others), (0, 2));
     }
 }

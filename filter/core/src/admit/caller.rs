@@ -1,17 +1,18 @@
 //! Who sends a request: found by its key or token, before what is asked is looked at.
 
 use alloc::boxed::Box;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::sync::Arc;
 
 use super::permitted::{Permitted, authorize};
 use super::{Pending, Subject, Wanted};
 use crate::body::Watched;
 use crate::login::Logins;
-use crate::policy::{Client, KeyRefused, Policy};
+use crate::policy::{Client, Holder, KeyRefused, Policy};
 use crate::refusal::{Asked, Denial, Refusal, Refused};
 use crate::request::Request;
 use crate::request::head::{Body, Credential, Head, Header};
+use crate::request::verb::Verb;
 use crate::response::view::{self, View};
 use crate::response::wrapper::PodLog;
 use crate::time::Now;
@@ -31,6 +32,7 @@ pub struct Arrival<'a> {
 #[derive(Debug)]
 pub(crate) struct Caller<'p, 'a> {
     client: &'p Client,
+    holder: Arc<Holder>,
     head: Head<'a>,
 }
 
@@ -58,12 +60,15 @@ pub(crate) fn find_caller<'p, 'a>(
     now: Now,
 ) -> Result<Caller<'p, 'a>, Refusal> {
     let head = Head::parse(headers, body)?;
-    let client = match head.credential()? {
-        Some(Credential::Key(key)) => policy.identify(key, now.wall)?,
+    let (client, holder) = match head.credential()? {
+        Some(Credential::Key(key)) => {
+            let (client, holder) = policy.holder(key, now.wall)?;
+            (client, Arc::clone(holder))
+        }
         Some(Credential::Token(token)) => logins.identify(policy, token, now)?,
         None => return Err(KeyRefused::Missing.into()),
     };
-    Ok(Caller { client, head })
+    Ok(Caller { client, holder, head })
 }
 
 // === impl Caller ===
@@ -79,7 +84,7 @@ impl<'p, 'a> Caller<'p, 'a> {
         self,
         policy: &Policy,
     ) -> Result<(Pending<'a>, Option<Watched>), Refused> {
-        let Self { client, head } = &self;
+        let Self { client, head, .. } = &self;
         if let Err(exceeded) = client.limits().admit_body(head.content_length) {
             return Err(self.refuse(exceeded.into()));
         }
@@ -87,8 +92,7 @@ impl<'p, 'a> Caller<'p, 'a> {
             Ok(request) => request,
             Err(error) => return Err(self.refuse(error.into())),
         };
-        let verb = Some(request.attributes.verb());
-        let subject = Subject { client: Some(Arc::clone(client.name())), verb };
+        let subject = self.subject(Some(request.attributes.verb()));
         let told = |refusal| Refused::asked(subject.clone(), refusal, &request, head);
         let permitted = authorize(policy, client, head, &request).map_err(told)?;
         let view = View::of(head, &request).map_err(told)?;
@@ -126,11 +130,10 @@ impl<'p, 'a> Caller<'p, 'a> {
         };
         let mut pending = Pending { account, subject, headers, reported, answer, record: None };
         if pending.wants_whole_answer() || pending.wait().is_some() {
-            let (decision, reason) = match &pending.reported {
-                None => ("allowed", String::new()),
-                Some(refused) => ("reported", refused.refusal.to_string()),
+            let record = match &pending.reported {
+                None => Asked::new(&request, head).record(),
+                Some(refused) => refused.report(),
             };
-            let record = Asked::new(&request, head).record(client.name(), decision, reason);
             pending.record = record.map(String::into_boxed_str);
         }
         if view == View::Table {
@@ -140,7 +143,10 @@ impl<'p, 'a> Caller<'p, 'a> {
     }
 
     pub(crate) fn refuse(self, refusal: Refusal) -> Refused {
-        let client = Some(Arc::clone(self.client.name()));
-        Refused::new(Subject { client, verb: None }, refusal)
+        Refused::new(self.subject(None), refusal)
+    }
+
+    fn subject(&self, verb: Option<Verb>) -> Subject {
+        Subject { holder: Some(Arc::clone(&self.holder)), verb }
     }
 }

@@ -15,13 +15,14 @@ use jiff::Timestamp;
 use super::problem::{At, Problems};
 use super::syntax::{is_label, is_subdomain};
 use super::written::{ApiVersion, Kind, TokenVerification, Tolerant};
-use super::{issuer, limits, rule, written};
+use super::{Revision, issuer, limits, rule, written};
 use crate::policy::account::Account;
 use crate::policy::grant::Enforcement;
 use crate::policy::hours::Hours;
+use crate::policy::issuer::Owner;
 use crate::policy::key::KeyDigest;
 use crate::policy::rules::Rules;
-use crate::policy::{Client, Key, Policy};
+use crate::policy::{Client, Holder, Key, Policy};
 use crate::time::UnixTime;
 use crate::token::Verification;
 
@@ -36,6 +37,7 @@ pub(super) const TOKEN_WAIT_SECONDS: core::ops::RangeInclusive<u64> = 1..=30;
 /// Compiles as much as can be; what cannot is recorded in `problems`.
 pub(super) fn compile(
     written: &written::Policy,
+    revision: &Revision,
     at: &At<'_>,
     problems: &Problems<'_>,
 ) -> Policy {
@@ -47,6 +49,7 @@ pub(super) fn compile(
         roles,
     } = written;
     let mut compiler = Compiler {
+        revision,
         at,
         problems,
         policy: Policy::default(),
@@ -69,6 +72,7 @@ pub(super) fn compile(
 }
 
 struct Compiler<'w, 'p, 'n> {
+    revision: &'p Revision,
     at: &'p At<'p>,
     problems: &'p Problems<'n>,
     policy: Policy,
@@ -148,7 +152,8 @@ impl<'w> Compiler<'w, '_, '_> {
             self.problems.add(&at_name, message);
         }
         let id = self.policy.clients.len();
-        self.credentials(id, keys.as_ref(), tokens.as_ref(), &at);
+        let name: Arc<str> = name.as_str().into();
+        self.credentials(id, &name, keys.as_ref(), tokens.as_ref(), &at);
         let sources = source_ranges
             .as_ref()
             .map(|list| limits::sources(list, &at.field("sourceRanges"), self.problems))
@@ -164,7 +169,6 @@ impl<'w> Compiler<'w, '_, '_> {
         let Some(account) = &service_account.0 else { return };
         let account = self.account(account, &at.field("serviceAccount"));
         let account = self.shared_account(account);
-        let name = name.as_str().into();
         let client = Client { name, account, roles, enforcement, limits, sources };
         self.policy.clients.push(client);
     }
@@ -172,6 +176,7 @@ impl<'w> Compiler<'w, '_, '_> {
     fn credentials(
         &mut self,
         client: usize,
+        name: &Arc<str>,
         keys: Option<&written::List<written::Key>>,
         tokens: Option<&written::List<written::Token>>,
         at: &At<'_>,
@@ -195,15 +200,16 @@ impl<'w> Compiler<'w, '_, '_> {
             self.problems.add(at, message);
         }
         for (index, key) in keys.into_iter().flat_map(written::List::iter) {
-            self.key(client, key, &at_keys.index(index));
+            self.key(client, name, key, &at_keys.index(index));
         }
         for (index, token) in tokens.into_iter().flat_map(written::List::iter) {
+            let owner = Owner::new(client, name, &token.issuer, self.revision.as_str());
             let issuers = &mut self.policy.issuers;
-            issuer::compile(client, token, issuers, &at_tokens.index(index), self.problems);
+            issuer::compile(owner, token, issuers, &at_tokens.index(index), self.problems);
         }
     }
 
-    fn key(&mut self, client: usize, key: &written::Key, at: &At<'_>) {
+    fn key(&mut self, client: usize, name: &Arc<str>, key: &written::Key, at: &At<'_>) {
         let written::Key { sha256, not_before, not_after, hours } = key;
         let not_before = self.time(not_before.as_deref(), &at.field("notBefore"));
         let not_after = self.time(not_after.as_deref(), &at.field("notAfter"));
@@ -226,7 +232,19 @@ impl<'w> Compiler<'w, '_, '_> {
                 self.problems.add(&at, message);
             }
             Entry::Vacant(entry) => {
-                entry.insert(Key { client, not_before, not_after, hours });
+                let (id, revision) = (digest.id(), self.revision.as_str());
+                let record = [
+                    r#"{"client":""#,
+                    name,
+                    r#"","key":""#,
+                    &id,
+                    r#"","policy":""#,
+                    revision,
+                    r#""}"#,
+                ];
+                let record = record.concat().into_boxed_str();
+                let holder = Arc::new(Holder { client: Arc::clone(name), record });
+                entry.insert(Key { client, not_before, not_after, hours, holder });
             }
         }
     }

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use super::problem::{At, Problems};
 use super::written::{self, List, Tolerant};
 use crate::jwks::KeySet;
-use crate::policy::issuer::{Demand, Issuer, Issuers, KeySource, MOST_DEMANDS, Remote};
+use crate::policy::issuer::{Demand, Issuer, Issuers, KeySource, MOST_DEMANDS, Owner, Remote};
 use crate::token::keys::KEYS_PATH;
 use crate::upstream::{AUTHORITY, GATEWAY_CLUSTER};
 
@@ -26,7 +26,7 @@ const RESERVED: [&str; 6] = ["aud", "exp", "iat", "iss", "nbf", "sub"];
 
 /// Adds what a token of this client must say.
 pub(super) fn compile(
-    client: usize,
+    owner: Owner,
     token: &written::Token,
     issuers: &mut Issuers,
     at: &At<'_>,
@@ -82,7 +82,7 @@ pub(super) fn compile(
         }
     }
     issuer.audiences.insert(audience.clone());
-    holder(client, audience, subject.as_deref(), claims.as_ref(), issuer, at, problems);
+    holder(owner, audience, subject.as_deref(), claims.as_ref(), issuer, at, problems);
 }
 
 /// Each issuer has keys.
@@ -109,7 +109,7 @@ pub(super) fn check_sources(
 }
 
 fn holder(
-    client: usize,
+    owner: Owner,
     audience: &str,
     subject: Option<&str>,
     claims: Option<&Tolerant<BTreeMap<String, String>>>,
@@ -134,7 +134,7 @@ fn holder(
                 let message = "is given twice for this issuer and audience: a token belongs to one client, and is listed once";
                 return problems.add(&at.field("subject"), message);
             }
-            known.push((audience.to_owned(), client));
+            known.push((audience.to_owned(), owner));
         }
         (None, Some(Tolerant(Some(claims)))) => {
             let at = at.field("claims");
@@ -165,7 +165,7 @@ fn holder(
                 );
                 return problems.add(&at, message);
             }
-            issuer.demands.push(Demand { audience, claims, client });
+            issuer.demands.push(Demand { audience, claims, owner });
         }
         (None, Some(Tolerant(None))) => {}
     }

@@ -82,11 +82,12 @@ pub fn list_policy(text: &str) -> Result<Listing, Vec<Problem>> {
     let root = Node::parse(text).map_err(|problem| [problem])?;
     let problems = Problems::new(&root);
     let listing = decode::<written::Policy>(&root, &problems).map(|written| {
-        let policy = compile::compile(&written, &At::ROOT, &problems);
+        let revision = Revision::of(&root);
+        let policy = compile::compile(&written, &revision, &At::ROOT, &problems);
         let lister = Lister { root: &root, problems: &problems };
         let clients = lister.clients(&written, &policy);
         let roles = lister.roles(&written);
-        Listing { loaded: Loaded { policy, revision: Revision::of(&root) }, clients, roles }
+        Listing { loaded: Loaded { policy, revision }, clients, roles }
     });
     problems.into_result(listing)
 }
@@ -204,7 +205,7 @@ impl Lister<'_, '_> {
         let digest = KeyDigest::parse(&written.sha256)?;
         let key = policy.keys.get(&digest)?;
         let (Mark { line, column }, field) = self.place(at);
-        let Key { client: _, not_before, not_after, hours } = *key;
+        let Key { client: _, not_before, not_after, hours, holder: _ } = *key;
         Some(ListedKey { line, column, field, digest, not_before, not_after, hours })
     }
 

@@ -8,6 +8,7 @@ use hashbrown::HashMap;
 
 use super::LoginRefused;
 use crate::pod::lifecycle::Flight;
+use crate::policy::Holder;
 use crate::policy::key::KeyDigest;
 use crate::time::Steady;
 
@@ -26,9 +27,9 @@ pub(super) struct Memory {
 /// A token whose signature was right.
 #[derive(Debug)]
 pub(super) struct Accepted {
-    /// Its index in the policy, and its name there.
+    /// Its index in the policy, and who that is there.
     pub(super) client: usize,
-    pub(super) name: Arc<str>,
+    pub(super) holder: Arc<Holder>,
     pub(super) issuer: Arc<str>,
     /// The key that it was checked with.
     pub(super) key_id: Box<str>,

@@ -93,7 +93,7 @@ fn written(jwks: &str) -> String {
 /// The client's name, or why there is none.
 fn judge(logins: &mut Logins, policy: &Policy, token: &str, now: Now) -> String {
     match logins.identify(policy, token.as_bytes(), now) {
-        Ok(client) => client.name().to_string(),
+        Ok((client, _)) => client.name().to_string(),
         Err(refused) => {
             assert!(token.len() < 8 || !refused.to_string().contains(token));
             refused.why.to_string()
@@ -182,7 +182,7 @@ fn no_token_deceives() {
         ("another's key of this name",  signed(&stranger),                                       SIGNATURE),
         ("none",                        format!("{head}.{payload}."),                            NO_TOKEN),
         ("of zeros",                    format!("{head}.{payload}.{}", "A".repeat(86)),          SIGNATURE),
-        ("cut",                         good[..good.len() - 2].to_string(),                      SIGNATURE),
+        ("cut",                         good.strip_suffix(signature.split_at(84).1).unwrap().to_string(),                      SIGNATURE),
         ("of other claims",             claiming(&whole("")),                                    SIGNATURE),
         ("of another header",           headed(&good, r#"{"alg":"ES256","kid":"ec","x":1}"#),    SIGNATURE),
         // keys
@@ -233,7 +233,7 @@ fn no_token_deceives() {
         ("a blank before it",           format!(" {good}"),                                      NO_TOKEN),
         ("a blank after it",            format!("{good} "),                                      NO_TOKEN),
         ("two, with a comma",           format!("{good},{good}"),                                NO_TOKEN),
-        ("base64 of another alphabet",  format!("{head}.{payload}.+/{}", &signature[2..]),       NO_TOKEN),
+        ("base64 of another alphabet",  format!("{head}.{payload}.+/{}", signature.split_at(2).1),       NO_TOKEN),
         ("other characters",            "\u{ff45}.\u{ff45}.\u{ff45}".to_string(),                NO_TOKEN),
         ("a header that is no JSON",    format!("{}.{tail}", part("x")),                         TWICE),
         ("more than 8 KiB",             format!("{good}{}", "A".repeat(8192)),                   "it is longer than 8 KiB"),

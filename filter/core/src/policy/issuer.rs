@@ -4,12 +4,14 @@
 //! are compared one after the other, so an issuer has few of those ([`MOST_DEMANDS`]).
 
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use hashbrown::{HashMap, HashSet};
+use serde_json::json;
 
+use super::Holder;
 use crate::jwks::KeySet;
 
 /// Entries with `claims` that one issuer may have.
@@ -27,16 +29,24 @@ pub(crate) struct Issuer {
     /// For whom a token is, whosesoever it is.
     pub(crate) audiences: HashSet<String>,
     /// By subject: for whom it is if the audience is this.
-    pub(crate) subjects: HashMap<String, Vec<(String, usize)>>,
+    pub(crate) subjects: HashMap<String, Vec<(String, Owner)>>,
     pub(crate) demands: Vec<Demand>,
 }
 
 /// What a token must say to be of this client.
-#[derive(Debug, Eq, PartialEq)]
+#[derive(Debug)]
 pub(crate) struct Demand {
     pub(crate) audience: String,
     pub(crate) claims: Vec<(String, String)>,
+    pub(crate) owner: Owner,
+}
+
+/// Whose a token is.
+#[derive(Clone, Debug)]
+pub(crate) struct Owner {
+    /// An index in the policy.
     pub(crate) client: usize,
+    pub(crate) holder: Arc<Holder>,
 }
 
 /// Where the keys of an issuer come from.
@@ -102,20 +112,30 @@ impl Issuer {
 
     /// Whose token it is. A token that fits two clients is nobody's: who wrote the policy
     /// has not said which.
-    pub(crate) fn client(&self, token: &dyn Bearer) -> Result<usize, NoClient> {
+    pub(crate) fn owner(&self, token: &dyn Bearer) -> Result<&Owner, NoClient> {
         let by_subject = token.subject().and_then(|subject| self.subjects.get(subject));
         let by_subject = by_subject
             .into_iter()
             .flatten()
             .filter(|(audience, _)| token.is_for(audience))
-            .map(|(_, client)| *client);
+            .map(|(_, owner)| owner);
         let by_claims = self.demands.iter().filter(|demand| demand.is_met(token));
-        let mut clients = by_subject.chain(by_claims.map(|demand| demand.client));
-        let client = clients.next().ok_or(NoClient::None)?;
-        match clients.all(|other| other == client) {
-            true => Ok(client),
+        let mut owners = by_subject.chain(by_claims.map(|demand| &demand.owner));
+        let owner = owners.next().ok_or(NoClient::None)?;
+        match owners.all(|other| other.client == owner.client) {
+            true => Ok(owner),
             false => Err(NoClient::Several),
         }
+    }
+}
+
+// === impl Owner ===
+
+impl Owner {
+    pub(crate) fn new(client: usize, name: &Arc<str>, issuer: &str, revision: &str) -> Self {
+        let record = json!({ "client": &**name, "issuer": issuer, "policy": revision });
+        let record = record.to_string().into_boxed_str();
+        Self { client, holder: Arc::new(Holder { client: Arc::clone(name), record }) }
     }
 }
 

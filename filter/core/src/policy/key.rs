@@ -67,6 +67,13 @@ impl KeyDigest {
     pub fn to_hex(self) -> String {
         base16ct::lower::encode_string(&self.0)
     }
+
+    /// The first 8 hex digits: what logs call a key. Nobody can make a key of it, or see
+    /// whether a guess is right.
+    pub fn id(self) -> String {
+        let [a, b, c, d, ..] = self.0;
+        base16ct::lower::encode_string(&[a, b, c, d])
+    }
 }
 
 impl Eq for KeyDigest {}

@@ -89,8 +89,8 @@ fn what_is_only_reported_is_forwarded_and_told() {
     headers[0].1 = b"DELETE".to_vec();
     let Verdict::Forward(forward) = gateway.judge(&headers, Body::Empty) else { panic!() };
     assert_eq!(
-        forward.reported().unwrap().record("reported").unwrap(),
-        r#"{"client":"sql","decision":"reported","method":"DELETE","path":"/api/v1/namespaces/d/pods","reason":"pods is forbidden: User \"keyhole:sql\" cannot deletecollection resource \"pods\" in API group \"\" in the namespace \"d\": keyhole: no rule of this client allows it"}"#
+        forward.reported().unwrap().report().unwrap(),
+        r#"{"decision":"reported","method":"DELETE","path":"/api/v1/namespaces/d/pods","reason":"pods is forbidden: User \"keyhole:sql\" cannot deletecollection resource \"pods\" in API group \"\" in the namespace \"d\": keyhole: no rule of this client allows it"}"#
     );
     let samples = gateway.worker.samples(at(1002));
     let name = "keyhole_decisions_total.client.sql.verb.deletecollection.outcome.reported";

@@ -26,6 +26,35 @@ use crate::time::{Steady, UnixTime};
 const PERIOD: Duration = Duration::from_secs(1);
 /// Clients beyond these are counted together, as `other`.
 const MOST_CLIENTS: usize = 256;
+/// There from the start: Prometheus does not see the first of what was not there before.
+const COUNTERS: [&str; 26] = [
+    "keyhole_issuer_keys_failures_total.cause.malformed",
+    "keyhole_issuer_keys_failures_total.cause.no_answer",
+    "keyhole_issuer_keys_failures_total.cause.refused",
+    "keyhole_issuer_keys_failures_total.cause.unavailable",
+    "keyhole_issuer_keys_fetched_total",
+    "keyhole_logins_refused_total.cause.audience",
+    "keyhole_logins_refused_total.cause.client",
+    "keyhole_logins_refused_total.cause.issuer",
+    "keyhole_logins_refused_total.cause.key",
+    "keyhole_logins_refused_total.cause.malformed",
+    "keyhole_logins_refused_total.cause.no_keys",
+    "keyhole_logins_refused_total.cause.signature",
+    "keyhole_logins_refused_total.cause.time",
+    "keyhole_logins_refused_total.cause.too_many",
+    "keyhole_logins_verified_total",
+    "keyhole_policies_refused_total",
+    "keyhole_requests_resent_total",
+    "keyhole_token_failures_total.cause.keys",
+    "keyhole_token_failures_total.cause.malformed",
+    "keyhole_token_failures_total.cause.no_answer",
+    "keyhole_token_failures_total.cause.refused",
+    "keyhole_token_failures_total.cause.unavailable",
+    "keyhole_token_failures_total.cause.unverified",
+    "keyhole_tokens_minted_total",
+    "keyhole_tokens_rejected_total",
+    "keyhole_tokens_renewed_total",
+];
 
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Sample {
@@ -43,13 +72,28 @@ pub enum Change {
     Set(u64),
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Metrics {
     decisions: HashMap<Arc<str>, BTreeMap<(&'static str, &'static str), i64>>,
     counters: BTreeMap<String, i64>,
     gauges: BTreeMap<&'static str, u64>,
-    waiting: i64,
+    /// What was handed over last.
+    waiting: Option<i64>,
     handed_over: Steady,
+}
+
+// === impl Default ===
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            decisions: HashMap::new(),
+            counters: COUNTERS.map(|name| (name.to_string(), 0)).into(),
+            gauges: BTreeMap::new(),
+            waiting: None,
+            handed_over: Steady::default(),
+        }
+    }
 }
 
 // === impl Metrics ===
@@ -88,14 +132,14 @@ impl Metrics {
         }
     }
 
-    fn decision(&mut self, Subject { client, verb }: &Subject, outcome: &'static str) {
+    fn decision(&mut self, subject: &Subject, outcome: &'static str) {
         let known = self.decisions.len() < MOST_CLIENTS;
-        let client = match client {
+        let client = match subject.client() {
             Some(client) if known || self.decisions.contains_key(client) => Arc::clone(client),
             Some(_) => Arc::from("other"),
             None => Arc::from("unknown"),
         };
-        let verb = verb.map_or("unknown", Verb::as_str);
+        let verb = subject.verb.map_or("unknown", Verb::as_str);
         let count =
             self.decisions.entry(client).or_default().entry((verb, outcome)).or_default();
         *count = count.saturating_add(1);
@@ -174,10 +218,11 @@ impl Metrics {
         }
         self.handed_over = now;
         let waiting = i64::try_from(waiting).unwrap_or(i64::MAX);
-        let shift = waiting.saturating_sub(core::mem::replace(&mut self.waiting, waiting));
+        let before = self.waiting.replace(waiting);
         let mut samples = Vec::new();
         let mut sample = |name: String, change| samples.push(Sample { name, change });
-        if shift != 0 {
+        if before != Some(waiting) {
+            let shift = waiting.saturating_sub(before.unwrap_or(0));
             sample("keyhole_requests_waiting".to_string(), Change::Shift(shift));
         }
         for (name, count) in core::mem::take(&mut self.counters) {
@@ -199,9 +244,13 @@ impl Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::login::{LoginRefused, Why};
+    use crate::policy::Holder;
+    use alloc::boxed::Box;
 
     fn decide(metrics: &mut Metrics, client: &str) {
-        let subject = Subject { client: Some(Arc::from(client)), verb: Some(Verb::List) };
+        let holder = Holder { client: client.into(), record: "{}".into() };
+        let subject = Subject { holder: Some(Arc::new(holder)), verb: Some(Verb::List) };
         let refusal = Refusal::NoAnswer;
         metrics.decided(&Verdict::Refuse(Refused::new(subject, refusal)));
     }
@@ -213,12 +262,13 @@ mod tests {
     #[test]
     fn what_was_counted_is_handed_over_once() {
         let mut metrics = Metrics::default();
+        metrics.samples(0, seconds(1));
         decide(&mut metrics, "a.b");
         decide(&mut metrics, "a.b");
         metrics.asked(true, None);
         let sample = |name: &str, change| Sample { name: name.to_string(), change };
         assert_eq!(
-            metrics.samples(3, seconds(1)),
+            metrics.samples(3, seconds(2)),
             [
                 sample("keyhole_requests_waiting", Change::Shift(3)),
                 sample("keyhole_tokens_renewed_total", Change::Add(1)),
@@ -228,18 +278,83 @@ mod tests {
                 ),
             ]
         );
-        assert_eq!(metrics.samples(3, seconds(2)), []);
+        assert_eq!(metrics.samples(3, seconds(3)), []);
         let fewer = [sample("keyhole_requests_waiting", Change::Shift(-3))];
-        assert_eq!(metrics.samples(0, seconds(3)), fewer);
+        assert_eq!(metrics.samples(0, seconds(4)), fewer);
+    }
+
+    #[test]
+    fn whatever_can_be_counted_is_there_from_the_start() {
+        let mut metrics = Metrics::default();
+        let mut expected: Vec<Sample> = COUNTERS
+            .map(|name| Sample { name: name.to_string(), change: Change::Add(0) })
+            .into();
+        let name = "keyhole_requests_waiting".to_string();
+        expected.insert(0, Sample { name, change: Change::Shift(0) });
+        assert_eq!(metrics.samples(0, seconds(1)), expected);
+        metrics.rejected();
+        metrics.resent();
+        metrics.policy_refused();
+        let refused = |status| {
+            let (message, retry_after) = (String::new(), None);
+            Failure::Refused { status, message, retry_after }
+        };
+        for failure in [
+            Failure::Keys(Box::new(Failure::NoAnswer)),
+            Failure::malformed(""),
+            Failure::NoAnswer,
+            Failure::UnknownKey,
+            refused(403),
+            refused(500),
+        ] {
+            metrics.asked(false, Some(&failure));
+        }
+        metrics.asked(false, None);
+        metrics.asked(true, None);
+        for failure in [
+            Failure::malformed(""),
+            Failure::NoAnswer,
+            refused(302),
+            refused(403),
+            refused(500),
+        ] {
+            metrics.issuer_asked(Some(&failure));
+        }
+        metrics.issuer_asked(None);
+        metrics.verified(1);
+        for why in [
+            Why::Algorithm,
+            Why::Audience,
+            Why::Client(String::new()),
+            Why::Expired,
+            Why::Header("crit"),
+            Why::Issuer,
+            Why::Key,
+            Why::Keys { wait: Duration::ZERO },
+            Why::Malformed(""),
+            Why::NotYetValid,
+            Why::Several,
+            Why::Signature,
+            Why::TooMany,
+        ] {
+            let refusal = LoginRefused { issuer: None, why }.into();
+            metrics.refused(&Refused::new(Subject::default(), refusal));
+        }
+        let samples = metrics.samples(0, seconds(2));
+        let names = samples.iter().map(|sample| &*sample.name);
+        let names: Vec<&str> =
+            names.filter(|name| !name.starts_with("keyhole_decisions_total")).collect();
+        assert_eq!(names, COUNTERS);
     }
 
     #[test]
     fn no_more_names_than_a_bound() {
         let mut metrics = Metrics::default();
+        metrics.samples(0, seconds(1));
         for n in 0..1000 {
             decide(&mut metrics, &format!("c{n}"));
         }
-        let samples = metrics.samples(0, seconds(1));
+        let samples = metrics.samples(0, seconds(2));
         assert_eq!(samples.len(), MOST_CLIENTS + 1);
         assert!(samples.iter().any(|sample| {
             sample.name.contains(".other.") && sample.change == Change::Add(744)
