@@ -85,18 +85,23 @@ impl<'t> Presented<'t> {
     pub(super) fn check_times(&self, now: UnixTime) -> Result<u64, Why> {
         let (now, tolerance) = (now.as_secs(), TOLERANCE.as_secs());
         for name in ["iat", "nbf"] {
-            match self.claim(name) {
-                None => {}
-                Some(Value::Number(at)) if *at <= now.saturating_add(tolerance) => {}
-                Some(Value::Number(_)) => return Err(Why::NotYetValid),
-                Some(_) => return Err(Why::Malformed("its times are not whole seconds")),
+            if self.time(name)?.is_some_and(|at| at > now.saturating_add(tolerance)) {
+                return Err(Why::NotYetValid);
             }
         }
-        match self.claim("exp") {
-            Some(Value::Number(at)) if at.saturating_add(tolerance) > now => Ok(*at),
-            Some(Value::Number(_)) => Err(Why::Expired),
-            Some(_) => Err(Why::Malformed("its times are not whole seconds")),
+        match self.time("exp")? {
+            Some(at) if at.saturating_add(tolerance) > now => Ok(at),
+            Some(_) => Err(Why::Expired),
             None => Err(Why::Malformed("it does not say when it expires")),
+        }
+    }
+
+    /// In seconds since the epoch, as far as all readers of it count.
+    fn time(&self, name: &str) -> Result<Option<u64>, Why> {
+        match self.claim(name) {
+            None => Ok(None),
+            Some(Value::Number(at)) if u32::try_from(*at).is_ok() => Ok(Some(*at)),
+            Some(_) => Err(Why::Malformed("its times are not whole seconds before 2106")),
         }
     }
 
