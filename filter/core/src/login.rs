@@ -22,6 +22,8 @@ mod fetch;
 pub(crate) mod keys;
 mod memory;
 pub(crate) mod presented;
+#[cfg_attr(target_os = "unknown", path = "login/no_signature.rs")]
+mod signature;
 #[cfg(test)]
 mod tests;
 
@@ -31,13 +33,12 @@ use core::fmt;
 use core::time::Duration;
 
 use hashbrown::HashMap;
-use jwt_simple::prelude::{HashSet, JWTClaims, UnixTimeStamp, VerificationOptions};
-use jwt_simple::{Error, JWTError};
 
 use self::budget::Budget;
 use self::keys::IssuerKeys;
 use self::memory::{Accepted, Memory};
 use self::presented::Presented;
+use self::signature::verify;
 use crate::jwks::Key;
 use crate::pod::cache::Cached;
 use crate::pod::failure::one_line;
@@ -241,38 +242,6 @@ fn chosen<'k>(
     let held = cached.held(now.steady).ok_or(Why::Key)?;
     let key = held.value.keys.get(token.key_id()).ok_or(Why::Key)?;
     Ok(Chosen { key, flight: Some(held.flight) })
-}
-
-fn verify(
-    key: &Key,
-    issuer: &Issuer,
-    audience: &str,
-    token: &Presented<'_>,
-    now: UnixTime,
-) -> Result<(), Why> {
-    let options = VerificationOptions {
-        allowed_issuers: Some(HashSet::from([String::from(&*issuer.name)])),
-        allowed_audiences: Some(HashSet::from([audience.into()])),
-        required_key_id: Some(token.key_id().into()),
-        time_tolerance: Some(jwt_simple::prelude::Duration::from_secs(TOLERANCE.as_secs())),
-        artificial_time: Some(UnixTimeStamp::from_secs(now.as_secs())),
-        max_token_length: Some(MAX_TOKEN_BYTES),
-        ..VerificationOptions::default()
-    };
-    match key.verify(token.text(), options) {
-        Ok(JWTClaims { expires_at: Some(_), .. }) => Ok(()),
-        Ok(_) => Err(Why::Malformed("it does not say when it expires")),
-        Err(error) => Err(reason(&error)),
-    }
-}
-
-fn reason(error: &Error) -> Why {
-    match error.downcast_ref() {
-        Some(JWTError::AlgorithmMismatch) => Why::Algorithm,
-        Some(JWTError::InvalidSignature) => Why::Signature,
-        // Other errors may quote what they could not read.
-        _ => Why::Malformed("it is not a token as it should be"),
-    }
 }
 
 fn whose<'p>(
