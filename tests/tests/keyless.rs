@@ -183,9 +183,9 @@ fn an_issuer_may_replace_its_keys_and_fail() {
         let token = pair.token(AUDIENCE, "sql").unwrap();
         bearer(&stack, &token).get("/version").unwrap()
     };
-    until("a login", 20, || get(&pairs[0]).status == 200);
-    for pair in &pairs {
-        assert_eq!(get(pair).status, 200);
+    // The other worker takes them over within a second.
+    for pair in pairs.iter().chain(&pairs) {
+        until("a login", 20, || get(pair).status == 200);
     }
     assert_eq!(issuer.fetched(), 1);
 
@@ -260,7 +260,7 @@ fn an_issuer_may_replace_its_keys_and_fail() {
     let keys = published(&[&new]);
     stack.apply(&with_token(&stack, &entry(&format!("jwks: '{keys}'")))).unwrap();
     until("a login", 20, || get(&new).status == 200);
-    assert_eq!(get(&stranger).status, 401);
+    until("a refusal", 20, || get(&stranger).status == 401);
     println!(
         "a key replaced under load: {served} served, {tried_again} answers of 503 on the way; {caused} fetches in 12 s of unknown keys; {} in all",
         issuer.fetched()
