@@ -8,16 +8,14 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use coarsetime::Instant;
 use keyhole_core::{
-    Answer, Call, Forward, Header, MAX_ANSWER_BYTES, Now, Purpose, Reply, Steady, UnixTime,
-    Upstream,
+    Answer, Call, Forward, GATEWAY_CLUSTER, Header, MAX_ANSWER_BYTES, Now, Purpose, Reply,
+    Steady, UnixTime, Upstream,
 };
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, MapType, MetricType, Status};
 
 /// The Envoy cluster for requests that are sent once more.
 const CLIENTS_CLUSTER: &str = "kube-apiserver-again";
-/// The Envoy cluster that adds the gateway's own credential to every request.
-const GATEWAY_CLUSTER: &str = "kube-apiserver-gateway";
 
 /// The plugin configuration, if there is one and it is text.
 pub(crate) fn configuration() -> Option<String> {
@@ -142,9 +140,10 @@ pub(crate) fn tick_every(period: Duration) -> Result<(), Status> {
 /// Sends a request of the gateway's own. To be called in the root context only: the
 /// SDK drops the answer to a call of a stream that has ended.
 pub(crate) fn send(call: &Call) -> Result<u32, Status> {
-    let cluster = match call.upstream {
+    let cluster = match &call.upstream {
         Upstream::Clients => CLIENTS_CLUSTER,
         Upstream::Gateway => GATEWAY_CLUSTER,
+        Upstream::Named(cluster) => cluster,
     };
     let headers = call.headers.0.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let body = Some(&call.body[..]).filter(|body| !body.is_empty());

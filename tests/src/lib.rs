@@ -14,6 +14,7 @@ pub mod crowd;
 pub mod discovery;
 pub mod faults;
 pub mod generate;
+pub mod issuer;
 pub mod kit;
 pub mod load;
 pub mod mounts;

@@ -10,12 +10,13 @@ use std::path::{Path, PathBuf};
 use keyhole_tests::page::page;
 use keyhole_tests::stack::root;
 
-const PAGES: [&str; 17] = [
+const PAGES: [&str; 18] = [
     "README.md",
     ".github/SECURITY.md",
     "docs/component.md",
     "docs/decision-log.md",
     "docs/deploying.md",
+    "docs/keyless.md",
     "docs/meshes.md",
     "docs/metrics.md",
     "docs/operations.md",

@@ -40,7 +40,7 @@ fn value(yaml: &str) -> Value {
 /// Every policy in this repository that is meant to be valid, by where it is.
 fn policies() -> Vec<(String, String)> {
     let mut policies = vec![("tests/cases/policies.toml".to_owned(), cases::policy().unwrap())];
-    for page in ["README.md", "docs/policy.md", "docs/recipes.md"] {
+    for page in ["README.md", "docs/keyless.md", "docs/policy.md", "docs/recipes.md"] {
         let text = fs::read_to_string(root().join(page)).unwrap();
         let blocks =
             text.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
@@ -93,6 +93,7 @@ fn every_policy_of_this_repository_is_accepted() {
 #[rustfmt::skip]
 fn what_the_gateway_refuses_for_its_shape_the_schema_refuses() {
     const RULE: &str = r#"{namespaces: [default], apiGroups: [""], resources: [pods], verbs: [get]}"#;
+    const KEYS: &str = r#"keys: [{sha256: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}]"#;
     let validator = validator();
     assert!(validator.is_valid(&value(GOOD)));
     for (old, new) in [
@@ -118,6 +119,19 @@ fn what_the_gateway_refuses_for_its_shape_the_schema_refuses() {
         ("expirationSeconds: 600",    "expirationSeconds: 86401"),
         ("expirationSeconds: 600",    "expirationSeconds: 1h"),
         ("expirationSeconds: 600",    "audiences: [a, a]"),
+        (KEYS, ""),
+        (KEYS, "tokens: []"),
+        (KEYS, "tokens: [{issuer: 'https://i', audience: a, subject: s, jwksUri: 'https://i/keys', cluster: c, x: y}]"),
+        (KEYS, "tokens: [{issuer: 'http://i', audience: a, subject: s, jwksUri: 'https://i/keys', cluster: c}]"),
+        (KEYS, "tokens: [{issuer: 'https://i', audience: '', subject: s, jwksUri: 'https://i/keys', cluster: c}]"),
+        (KEYS, "tokens: [{issuer: 'https://i', audience: a, jwksUri: 'https://i/keys', cluster: c}]"),
+        (KEYS, "tokens: [{issuer: 'https://i', audience: a, subject: s, claims: {b: c}, jwksUri: 'https://i/keys', cluster: c}]"),
+        (KEYS, "tokens: [{issuer: 'https://i', audience: a, claims: {}, jwksUri: 'https://i/keys', cluster: c}]"),
+        (KEYS, "tokens: [{issuer: 'https://i', audience: a, claims: {b: [c]}, jwksUri: 'https://i/keys', cluster: c}]"),
+        (KEYS, "tokens: [{issuer: 'https://i', audience: a, subject: s, jwksUri: 'http://i/keys', cluster: c}]"),
+        (KEYS, "tokens: [{issuer: 'https://i', audience: a, subject: s, jwksUri: 'https://i/keys'}]"),
+        (KEYS, "tokens: [{issuer: 'https://i', audience: a, subject: s, cluster: c}]"),
+        (KEYS, "tokens: [{issuer: 'https://i', audience: a, subject: s, jwks: '{}', cluster: c}]"),
         (RULE, ""),
         (RULE, "{apiGroups: [\"\"], resources: [pods], verbs: [get]}"),
         (RULE, "{namespaces: [d], apiGroups: [\"\"], resources: [pods]}"),

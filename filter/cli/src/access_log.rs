@@ -43,7 +43,10 @@ pub(crate) struct Envoy {
 #[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Caller {
     pub(crate) client: String,
-    key: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issuer: Option<String>,
     policy: String,
 }
 

@@ -209,6 +209,7 @@ impl<'a> Pending<'a> {
 pub(crate) mod tests {
     use super::*;
     use crate::config::load_policy;
+    use crate::login::Logins;
     use crate::policy::Policy;
     use crate::policy::key::KeyDigest;
     use crate::request::head::{Body, Header};
@@ -242,7 +243,9 @@ pub(crate) mod tests {
     }
 
     fn permitted<'a>(policy: &Policy, headers: &'a [Header]) -> Result<Pending<'a>, Refused> {
-        identify(policy, &arrival(headers), at(1000).wall)?.judge(policy).map(|(own, _)| own)
+        identify(policy, &mut Logins::default(), &arrival(headers), at(1000))?
+            .judge(policy)
+            .map(|(own, _)| own)
     }
 
     /// A permitted request that waits.
@@ -322,10 +325,10 @@ pub(crate) mod tests {
     fn each_refusal_has_its_code_and_its_sentence() {
         let key = ("x-api-key", "k");
         for (method, target, more, body, code, message) in [
-            ("GET",    PODS, &[][..],                     Body::Empty,   401, "Unauthorized: keyhole: the request has no valid API key: send one as the header x-api-key"),
-            ("GET",    PODS, &[("x-api-key", "other")],   Body::Empty,   401, "Unauthorized: keyhole: the request has no valid API key: send one as the header x-api-key"),
+            ("GET",    PODS, &[][..],                     Body::Empty,   401, "Unauthorized: keyhole: the request has no valid API key or token: send a key as the header x-api-key, a token as Authorization: Bearer"),
+            ("GET",    PODS, &[("x-api-key", "other")],   Body::Empty,   401, "Unauthorized: keyhole: the request has no valid API key or token: send a key as the header x-api-key, a token as Authorization: Bearer"),
             // a stranger learns nothing about paths
-            ("GET",    "//", &[("x-api-key", "other")],   Body::Empty,   401, "Unauthorized: keyhole: the request has no valid API key: send one as the header x-api-key"),
+            ("GET",    "//", &[("x-api-key", "other")],   Body::Empty,   401, "Unauthorized: keyhole: the request has no valid API key or token: send a key as the header x-api-key, a token as Authorization: Bearer"),
             ("GET",    PODS, &[key, key],                 Body::Empty,   400, "bad request: keyhole: more than one credential is given: send one `x-api-key`, or one `Authorization: Bearer keyhole_...`, not both"),
             ("GET",    "/api/v1//pods", &[key],           Body::Empty,   400, "bad request: keyhole: the path contains an empty segment (`//`): name what is missing or drop the slash"),
             ("GET",    PODS, &[key],                      Body::Follows, 400, "bad request: keyhole: a GET request has a body: leave it out"),

@@ -4,6 +4,7 @@ mod compile;
 pub(crate) mod constraints;
 mod decode;
 pub(crate) mod document;
+mod issuer;
 mod limits;
 pub(crate) mod listing;
 mod problem;
@@ -212,6 +213,21 @@ roles:
             "{{namespaces: [d], apiGroups: [{group}], resources: [{resources}], verbs: [create], constraints: {{{constraints}}}}}"
         );
         let jobs = |constraints: &str| writes("batch", "jobs", "X").replace("{X}", constraints);
+        const KEYS: &str = "keys: [{sha256: DIGEST}]";
+        const ISSUER: &str = "https://i.example.com";
+        const FETCHED: &str = "jwksUri: 'https://i.example.com/keys', cluster: c";
+        let token = |issuer: &str, what: &str, keys: &str| {
+            let keys = if keys.is_empty() { String::new() } else { format!(", {keys}") };
+            format!("{{issuer: '{issuer}', {what}{keys}}}")
+        };
+        let tokens = |issuer: &str, what: &str, keys: &str| {
+            format!("tokens: [{}]", token(issuer, what, keys))
+        };
+        let several = |first: &str, second: &str, subject: &str| {
+            let one = token(ISSUER, "audience: a, subject: s", first);
+            let two = token(ISSUER, &format!("audience: a, subject: {subject}"), second);
+            format!("tokens: [{one}, {two}]")
+        };
         const ACCOUNT: &str = "{namespace: default, name: reader}";
         for (old, new, expected) in [
             // the document
@@ -262,6 +278,37 @@ roles:
             (ACCOUNT, "{namespace: default, name: reader, expirationSeconds: 60}", "line 6: clients[0].serviceAccount.expirationSeconds: is 60: write 600 (the apiserver's minimum) to 86400"),
             (ACCOUNT, "{namespace: default, name: reader, expirationSeconds: 1h}", "line 6: clients[0].serviceAccount.expirationSeconds: is `1h`: write a whole number"),
             (ACCOUNT, "{namespace: default, name: reader, audiences: [a, a]}", "line 6: clients[0].serviceAccount.audiences[1]: is empty or given twice: remove it"),
+            // tokens
+            (KEYS, "tokens: []",                "line 5: clients[0].tokens: is empty: add a token, or remove it"),
+            (KEYS, "enforcement: enforce",      "line 4: clients[0]: has neither `keys` nor `tokens`, so nobody can be this client: add one of them, or remove the client"),
+            (KEYS, &tokens("issuer.example.com", "audience: a, subject: s", FETCHED), "line 5: clients[0].tokens[0].issuer: `issuer.example.com` is no issuer: write what its tokens have as `iss`, which starts with `https://`"),
+            (KEYS, &tokens(ISSUER, "audience: 'a b', subject: s", FETCHED), "line 5: clients[0].tokens[0].audience: is empty, has blanks in it, or more than 512 bytes: write what the tokens have as `aud`"),
+            (KEYS, &tokens(ISSUER, "subject: s", FETCHED), "line 5: clients[0].tokens[0]: `audience` is missing: add it"),
+            (KEYS, &tokens(ISSUER, "audience: a", FETCHED), "line 5: clients[0].tokens[0]: does not say whose tokens it is about: add `subject` or `claims`"),
+            (KEYS, &tokens(ISSUER, "audience: a, subject: s, claims: {b: c}", FETCHED), "line 5: clients[0].tokens[0].claims: does not go with `subject`: keep one of them"),
+            (KEYS, &tokens(ISSUER, "audience: a, subject: ''", FETCHED), "line 5: clients[0].tokens[0].subject: is empty: write what the tokens have as `sub`"),
+            (KEYS, &tokens(ISSUER, "audience: a, claims: {}", FETCHED), "line 5: clients[0].tokens[0].claims: has 0: write 1 to 8 of them"),
+            (KEYS, &tokens(ISSUER, "audience: a, claims: [b]", FETCHED), "line 5: clients[0].tokens[0].claims: is a list: write a mapping"),
+            (KEYS, &tokens(ISSUER, "audience: a, claims: {b: [c]}", FETCHED), "line 5: clients[0].tokens[0].claims.b: is a list: write text"),
+            (KEYS, &tokens(ISSUER, "audience: a, claims: {b: ''}", FETCHED), "line 5: clients[0].tokens[0].claims.b: is empty: write its text"),
+            (KEYS, &tokens(ISSUER, "audience: a, claims: {b: c, b: d}", FETCHED), "line 5: clients[0].tokens[0].claims.b: given twice: keep one of them"),
+            (KEYS, &tokens(ISSUER, "audience: a, claims: {sub: c}", FETCHED), "line 5: clients[0].tokens[0].claims.sub: is not for `claims`: write `issuer`, `audience` or `subject`; times are checked anyway"),
+            (KEYS, &tokens(ISSUER, "audience: a, subject: s", "jwksUri: 'http://i.example.com/keys', cluster: c"), "line 5: clients[0].tokens[0].jwksUri: `http://i.example.com/keys` is not where keys can be: write an address like `https://issuer.example.com/keys`"),
+            (KEYS, &tokens(ISSUER, "audience: a, subject: s", "jwksUri: 'https://a@i.example.com/keys', cluster: c"), "line 5: clients[0].tokens[0].jwksUri: `https://a@i.example.com/keys` is not where keys can be: write an address like `https://issuer.example.com/keys`"),
+            (KEYS, &tokens(ISSUER, "audience: a, subject: s", "jwksUri: 'https://i.example.com/keys'"), "line 5: clients[0].tokens[0].jwksUri: does not go without `cluster`: add the name of the Envoy cluster that leads there"),
+            (KEYS, &tokens(ISSUER, "audience: a, subject: s", "cluster: c"), "line 5: clients[0].tokens[0].cluster: does not go without `jwksUri`: add where the issuer publishes its keys"),
+            (KEYS, &tokens(ISSUER, "audience: a, subject: s", "jwks: '{}', cluster: c"), "line 5: clients[0].tokens[0].jwks: does not go with `jwksUri` and `cluster`: keep the one or the other"),
+            (KEYS, &tokens(ISSUER, "audience: a, subject: s", "jwks: '{}'"), "line 5: clients[0].tokens[0].jwks: it is not a JSON Web Key Set: write the public keys that the issuer signs tokens with, as it publishes them"),
+            (KEYS, &tokens(ISSUER, "audience: a, subject: s", "jwks: {keys: []}"), "line 5: clients[0].tokens[0].jwks: is a mapping: write text"),
+            (KEYS, &tokens(ISSUER, "audience: a, subject: s", "jwks: '{\"keys\":[{\"kid\":\"a\"}]}'"), "line 5: clients[0].tokens[0].jwks: `keys[0]` is no public key for RS256, ES256 or EdDSA: write the public keys that the issuer signs tokens with, as it publishes them"),
+            (KEYS, &tokens(ISSUER, "audience: a, subject: s", "enforcement: x"), "line 5: clients[0].tokens[0].enforcement: unknown field: write `issuer`, `audience`, `subject`, `claims`, `jwks`, `jwksUri` or `cluster`"),
+            // the gateway's own credential is for its own cluster
+            (KEYS, &tokens(ISSUER, "audience: a, subject: s", "jwksUri: 'https://kubernetes.default.svc/api/v1/secrets', cluster: kube-apiserver-gateway"), "line 5: clients[0].tokens[0].jwksUri: with the cluster `kube-apiserver-gateway` only the apiserver's own keys can be read: write `https://kubernetes.default.svc/openid/v1/jwks`, or another cluster"),
+            // several entries of one issuer
+            (KEYS, &several("", "", "t"), "line 5: clients[0].tokens[0]: no entry of this issuer says where its keys are: add `jwksUri` and `cluster`, or `jwks`"),
+            (KEYS, &several(FETCHED, "jwksUri: 'https://i.example.com/other', cluster: c", "t"), "line 5: clients[0].tokens[1].jwksUri: says otherwise than an earlier entry of this issuer: say once where its keys are"),
+            (KEYS, &several(FETCHED, "jwksUri: 'https://i.example.com/keys', cluster: d", "t"), "line 5: clients[0].tokens[1].jwksUri: says otherwise than an earlier entry of this issuer: say once where its keys are"),
+            (KEYS, &several(FETCHED, "", "s"), "line 5: clients[0].tokens[1].subject: is given twice for this issuer and audience: a token belongs to one client, and is listed once"),
             // rules that can never match
             (RULE, "{apiGroups: [\"\"], resources: [pods], verbs: [get]}", "line 11: roles[0].rules[0]: does not say where it holds: add `namespaces: [...]`, `clusterScope: true` or `nonResourceURLs: [...]`"),
             (RULE, "{namespaces: [d], clusterScope: true, apiGroups: [\"\"], resources: [pods], verbs: [get]}", "line 11: roles[0].rules[0].clusterScope: does not go with `namespaces`: write two rules"),
@@ -320,6 +367,54 @@ roles:
             let text = good.replacen(old, new, 1).replace("DIGEST", DIGEST);
             assert_eq!(problems(&text), [expected], "{new}");
         }
+    }
+
+    #[test]
+    #[rustfmt::skip]
+    fn a_client_may_have_tokens_instead_of_keys_or_both() {
+        const KEYS: &str = "keys: [{sha256: DIGEST}]";
+        const TOKEN: &str = "issuer: 'https://i.example.com', audience: a";
+        const SOURCE: &str = "jwksUri: 'https://i.example.com:8443/keys?x=1', cluster: outbound|443||i.example.com";
+        for tokens in [
+            format!("tokens: [{{{TOKEN}, subject: s, {SOURCE}}}]"),
+            format!("{KEYS}\n  tokens: [{{{TOKEN}, subject: s, {SOURCE}}}]"),
+            // said once, or twice the same, and for whatever entry
+            format!("tokens: [{{{TOKEN}, subject: s}}, {{{TOKEN}, claims: {{b: c}}, {SOURCE}}}]"),
+            format!("tokens: [{{{TOKEN}, subject: s, {SOURCE}}}, {{{TOKEN}, subject: t, {SOURCE}}}]"),
+            format!("tokens: [{{{TOKEN}, subject: s, {SOURCE}}}, {{issuer: 'https://i.example.com', audience: b, subject: s}}]"),
+            // the cluster's own
+            "tokens: [{issuer: 'https://kubernetes.default.svc', audience: a, subject: s, jwksUri: 'https://kubernetes.default.svc/openid/v1/jwks', cluster: kube-apiserver-gateway}]".to_owned(),
+        ] {
+            let text = GOOD.replace(KEYS, &tokens).replace("DIGEST", DIGEST);
+            assert_eq!(problems(&text), [""; 0], "{tokens}");
+        }
+    }
+
+    #[test]
+    fn there_are_so_many_issuers_and_entries_with_claims() {
+        let source = "jwksUri: 'https://i.example.com/keys', cluster: c";
+        let issuers = (0..33).map(|n| {
+            format!("{{issuer: 'https://i{n}.example.com', audience: a, subject: s, {source}}}")
+        });
+        let claims = (0..33).map(|n| {
+            format!("{{issuer: 'https://i.example.com', audience: a, claims: {{b: c{n}}}, {source}}}")
+        });
+        let said = |tokens: Vec<String>| {
+            let tokens = format!("tokens: [{}]", tokens.join(", "));
+            problems(&GOOD.replace("keys: [{sha256: DIGEST}]", &tokens))
+        };
+        assert_eq!(
+            said(issuers.collect()),
+            [
+                "line 5: clients[0].tokens[32].issuer: is one more than the 32 issuers that there may be"
+            ]
+        );
+        assert_eq!(
+            said(claims.collect()),
+            [
+                "line 5: clients[0].tokens[32].claims: is one of more than 32 entries with `claims` of this issuer: write `subject`, which costs nothing however many there are"
+            ]
+        );
     }
 
     #[test]

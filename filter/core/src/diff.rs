@@ -58,6 +58,8 @@ struct Side {
     traits: Vec<String>,
     /// Digests, and when they are valid, in the policy's order.
     keys: Vec<(String, String)>,
+    /// Whose tokens it presents.
+    tokens: Vec<String>,
     /// By the terms that they are given on.
     permissions: BTreeMap<String, Permissions>,
 }
@@ -189,23 +191,20 @@ impl Side {
         Self {
             traits: traits.into_iter().flatten().collect(),
             keys: keys.collect(),
+            tokens: listed.tokens.clone(),
             permissions,
         }
     }
 
     fn changes(&self, after: &Self) -> Vec<Line> {
-        let gone = self.traits.iter().filter(|own| !after.traits.contains(own));
-        let mut lines: Vec<Line> = gone.cloned().map(Line::Gone).collect();
-        let new = after.traits.iter().filter(|own| !self.traits.contains(own));
-        lines.extend(new.cloned().map(Line::New));
         let key = |(digest, validity): &(String, String)| {
             let start: String = digest.chars().take(12).collect();
             format!("key {start}...{validity}")
         };
-        let gone = self.keys.iter().filter(|key| !after.keys.contains(key));
-        lines.extend(gone.map(key).map(Line::Gone));
-        let new = after.keys.iter().filter(|key| !self.keys.contains(key));
-        lines.extend(new.map(key).map(Line::New));
+        let token = |token: &String| format!("token {token}");
+        let mut lines = changed(&self.traits, &after.traits, String::clone);
+        lines.extend(changed(&self.keys, &after.keys, key));
+        lines.extend(changed(&self.tokens, &after.tokens, token));
         let rules = |rules: Vec<RuleText>| rules.into_iter().map(|rule| rule.to_string());
         lines.extend(rules(self.permissions_not_in(after)).map(Line::Gone));
         lines.extend(rules(after.permissions_not_in(self)).map(Line::New));
@@ -223,6 +222,13 @@ impl Side {
         });
         rules.collect()
     }
+}
+
+fn changed<T: PartialEq>(old: &[T], new: &[T], text: impl Fn(&T) -> String) -> Vec<Line> {
+    let gone = old.iter().filter(|own| !new.contains(own));
+    let new = new.iter().filter(|own| !old.contains(own));
+    let gone = gone.map(|own| Line::Gone(text(own)));
+    gone.chain(new.map(|own| Line::New(text(own)))).collect()
 }
 
 fn limited(limits: &Limits) -> String {

@@ -4,6 +4,7 @@
 //!  headers (bytes, from the host)
 //!    │  Head::parse           one credential, single-valued headers     400
 //!    │  Policy::identify      key digest -> client                      401
+//!    │  Logins::identify      or token -> client                        401 429 503
 //!    │  Request::parse        method, path, query -> Attributes         400 405
 //!    │  Policy::authorize     Attributes -> Permit                      403
 //!    │  upstream::headers     a new header list, from an allowlist      415
@@ -34,7 +35,9 @@ mod config;
 pub mod diff;
 mod explain;
 mod inspection;
+mod jwks;
 mod live;
+mod login;
 mod pod;
 mod policy;
 mod refusal;
@@ -67,6 +70,7 @@ pub use explain::{
     Attempt, Difference, Explanation, Miss, Need, RuleAt, Words, explain, judge, needs,
 };
 pub use live::LivePolicy;
+pub use login::LoginRefused;
 pub use pod::failure::Failure;
 pub use pod::shared::{Changed, Seen, Shared, Unshared};
 pub use policy::account::Account;
@@ -92,6 +96,7 @@ pub use request::{Method, Request, RequestError};
 pub use resend::{MAX_KEPT_BODY_BYTES, Original};
 pub use time::{Now, Steady, UnixTime};
 pub use token::{Token, Verification};
+pub use upstream::GATEWAY_CLUSTER;
 pub use warnings::warnings;
 pub use worker::Worker;
 pub use worker::effect::{Call, Effect, Headers, Purpose, Upstream};

@@ -4,6 +4,7 @@ pub(crate) mod account;
 pub(crate) mod constraints;
 pub(crate) mod grant;
 pub(crate) mod hours;
+pub(crate) mod issuer;
 pub(crate) mod key;
 pub(crate) mod limits;
 pub(crate) mod names;
@@ -21,6 +22,7 @@ use hashbrown::HashMap;
 use self::account::Account;
 use self::grant::{Enforcement, Grant};
 use self::hours::Hours;
+use self::issuer::Issuers;
 use self::key::KeyDigest;
 use self::limits::Limits;
 use self::names::Names;
@@ -38,6 +40,7 @@ use crate::token::Verification;
 #[derive(Debug, Default)]
 pub struct Policy {
     pub(crate) keys: HashMap<KeyDigest, Key>,
+    pub(crate) issuers: Issuers,
     pub(crate) clients: Vec<Client>,
     pub(crate) accounts: Vec<Arc<Account>>,
     pub(crate) roles: Vec<Rules>,
@@ -75,7 +78,7 @@ pub struct Holder {
     pub record: Box<str>,
 }
 
-/// The holder of an API key.
+/// Who calls: the holder of an API key, or of a token.
 #[derive(Debug)]
 pub struct Client {
     pub(crate) name: Arc<str>,

@@ -12,6 +12,7 @@ use core::time::Duration;
 use serde::Serialize;
 
 use crate::admit::Subject;
+use crate::login::{LoginRefused, Why};
 use crate::pod::failure::Failure;
 use crate::policy::KeyRefused;
 use crate::policy::account::Account;
@@ -75,6 +76,8 @@ pub enum Refusal {
     Host,
     #[error("{0}")]
     Key(#[from] KeyRefused),
+    #[error("{0}")]
+    Login(#[from] LoginRefused),
     #[error("the apiserver did not answer in time")]
     NoAnswer,
     #[error("not ready: {0}")]
@@ -260,12 +263,23 @@ impl Refusal {
             Self::Host | Self::NoView => {
                 self.status(500, "InternalError", "internal error").reply()
             }
-            // One sentence for all, so that nobody learns which keys exist.
-            Self::Key(_) => {
-                let message = "Unauthorized: keyhole: the request has no valid API key: send \
-                               one as the header x-api-key";
-                Status::new(401, "Unauthorized", message.to_owned()).reply()
-            }
+            Self::Key(_) => unauthorized(),
+            Self::Login(login) => match login.why {
+                Why::Keys { wait } => {
+                    let sentence =
+                        "service unavailable: keyhole: tokens cannot be checked now: try again";
+                    Status::new(503, "ServiceUnavailable", sentence.to_owned())
+                        .retry_after(seconds(wait))
+                        .reply()
+                }
+                Why::TooMany => {
+                    let sentence = "too many requests: keyhole: too many new tokens come at once: try again";
+                    Status::new(429, "TooManyRequests", sentence.to_owned())
+                        .retry_after(1)
+                        .reply()
+                }
+                _ => unauthorized(),
+            },
             // SQL Server does not send it again on this code.
             Self::OutcomeUnknown(_) => {
                 self.status(409, "OutcomeUnknown", "outcome unknown").reply()
@@ -292,6 +306,11 @@ impl Refusal {
             Self::Forbidden(_) | Self::WrongSource(_) => "forbidden",
             Self::Host | Self::NoView => "error",
             Self::Key(_) => "unauthorized",
+            Self::Login(login) => match login.why {
+                Why::Keys { .. } => "unavailable",
+                Why::TooMany => "limited",
+                _ => "unauthorized",
+            },
             Self::NoAnswer
             | Self::NotReady(_)
             | Self::OutcomeUnknown(_)
@@ -333,6 +352,13 @@ impl Refusal {
     fn status(&self, code: u16, reason: &'static str, sentence: &str) -> Status {
         Status::new(code, reason, format!("{sentence}: keyhole: {self}"))
     }
+}
+
+/// One sentence for all, so that nobody learns which keys exist, or what a token lacks.
+fn unauthorized() -> Reply {
+    let message = "Unauthorized: keyhole: the request has no valid API key or token: send a \
+                   key as the header x-api-key, a token as Authorization: Bearer";
+    Status::new(401, "Unauthorized", message.to_owned()).reply()
 }
 
 /// For `Retry-After`: whole seconds, at least one.

@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 
 use crate::admit::{Forward, Pending, Progress, Sent, Verdict, Wanted, find_caller};
 use crate::answer::Answer;
+use crate::login::Logins;
 use crate::policy::Policy;
 use crate::policy::account::Account;
 use crate::refusal::{Refusal, Refused};
@@ -72,11 +73,16 @@ pub(crate) struct Ready {
 impl Whole {
     /// Judges the request again, as it is to be sent. `None` if it cannot be:
     /// the answer to a watch has no end.
-    pub(crate) fn new(policy: &Policy, original: Original, now: Now) -> Option<Self> {
+    pub(crate) fn new(
+        policy: &Policy,
+        logins: &mut Logins,
+        original: Original,
+        now: Now,
+    ) -> Option<Self> {
         let Original { headers, body } = original;
         let follows = if body.is_empty() { Body::Empty } else { Body::Follows };
         // Where it comes from was judged when it came.
-        let caller = find_caller(policy, &headers, follows, now.wall).ok()?;
+        let caller = find_caller(policy, logins, &headers, follows, now).ok()?;
         let (pending, watched) = caller.judge(policy).ok()?;
         let mut pending = pending.into_owned();
         let body = match watched {

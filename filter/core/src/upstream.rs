@@ -17,6 +17,9 @@ const MAX_USER_AGENT_BYTES: usize = 256;
 /// The apiserver's name in every cluster, whatever the client called the gateway.
 pub(crate) const AUTHORITY: &str = "kubernetes.default.svc";
 
+/// The Envoy cluster that adds the gateway's own credential to every request.
+pub const GATEWAY_CLUSTER: &str = "kube-apiserver-gateway";
+
 /// A header list without a credential, on its way to the apiserver.
 pub(crate) type Headers<'a> = Vec<(&'static str, Cow<'a, [u8]>)>;
 

@@ -37,6 +37,7 @@ use crate::admit::{Arrival, Pending, Progress, Sent, Subject, Verdict, identify}
 use crate::answer::Answer;
 use crate::body::Watched;
 use crate::config::{Loaded, Revision};
+use crate::login::Logins;
 use crate::pod::cache::Cached;
 use crate::pod::quota::{self, Lease};
 use crate::pod::shared::Shared;
@@ -65,6 +66,7 @@ pub struct Worker {
     tokens: Tokens,
     keys: Cached<Keys>,
     identity: Cached<Identity>,
+    pub(crate) logins: Logins,
     waiting: Waiting,
     /// As whom a request went that had waited; the host knows of the others.
     resumed: HashMap<u32, Sent>,
@@ -83,7 +85,7 @@ pub struct Worker {
     policy: Option<(Revision, UnixTime)>,
     skew: Skew,
     sweep: Sweep,
-    metrics: Metrics,
+    pub(crate) metrics: Metrics,
 }
 
 // === impl Worker ===
@@ -95,6 +97,7 @@ impl Worker {
         self.metrics.policy(revision, now.wall);
         self.sweep.policy_loaded(policy);
         self.tokens.keep_only(policy.accounts());
+        self.logins.policy_loaded(policy);
         // It may say how to do without what failed.
         self.tokens.look_again();
     }
@@ -161,7 +164,7 @@ impl Worker {
         shared: &dyn Shared,
         now: Now,
     ) -> Result<Pending<'a>, Refused> {
-        let caller = identify(policy, arrival, now.wall)?;
+        let caller = identify(policy, &mut self.logins, arrival, now)?;
         let client = caller.client();
         match quota::take(client.name(), client.limits(), shared, now.steady) {
             Ok(lease) => self.leases.extend(lease.map(|lease| (stream, lease))),
@@ -201,7 +204,7 @@ impl Worker {
         self.metrics.rejected();
         let another = self.tokens.reject(&sent.account, sent.flight, now.steady);
         let original = original.filter(|_| another);
-        let whole = original.and_then(|own| Whole::new(policy, own, now));
+        let whole = original.and_then(|own| Whole::new(policy, &mut self.logins, own, now));
         let Some(whole) = whole else {
             return Some(resend::rejected(sent));
         };
@@ -220,7 +223,7 @@ impl Worker {
     ) -> Option<Verdict<'static>> {
         // What it was sent as has not left.
         self.resumed.remove(&stream);
-        let Some(whole) = Whole::new(policy, original, now) else {
+        let Some(whole) = Whole::new(policy, &mut self.logins, original, now) else {
             let refused = Refused::new(Subject::default(), Refusal::Host);
             return Some(Verdict::Refuse(refused));
         };
@@ -263,6 +266,7 @@ impl Worker {
         let mut effects = Vec::new();
         effects.extend(self.look_for_identity(shared, now));
         effects.extend(self.look_for_keys(policy, shared, now));
+        effects.extend(self.look_for_issuer_keys(policy, shared, now));
         if policy.gateway.warm_up {
             for account in policy.accounts() {
                 self.tokens.want(account, now.steady);
@@ -285,6 +289,10 @@ impl Worker {
         shared: &dyn Shared,
         now: Now,
     ) -> Vec<Effect> {
+        if let Purpose::IssuerKeys { flight, remote } = &purpose {
+            let notice = self.settle_issuer_keys(*flight, remote, answer, shared, now);
+            return notice.into_iter().collect();
+        }
         let mut effects: Vec<Effect> =
             self.skew.notice(answer, now).map(Effect::Notice).into_iter().collect();
         match purpose {
@@ -303,8 +311,8 @@ impl Worker {
                 effects.push(self.settle_keys(flight, result, shared, now));
                 effects.extend(self.look_for_tokens(policy, shared, now));
             }
-            // Those of a LivePolicy.
-            Purpose::Event | Purpose::Policy(_) => {}
+            // Not the apiserver's, and those of a LivePolicy.
+            Purpose::IssuerKeys { .. } | Purpose::Event | Purpose::Policy(_) => {}
             Purpose::Resend { stream, sent } => {
                 effects.extend(self.resent(stream, &sent, answer, now));
             }
@@ -334,6 +342,7 @@ impl Worker {
     /// What has changed in the metrics since the last time.
     pub fn samples(&mut self, now: Now) -> Vec<Sample> {
         let waiting = self.held_up();
+        self.metrics.verified(self.logins.take_verified());
         self.metrics.samples(waiting, now.steady)
     }
 

@@ -28,6 +28,9 @@ impl Rotation<'_> {
         let name = self.client;
         let listed = listing.clients.iter().find(|client| client.name == name);
         let listed = listed.with_context(|| format!("no client `{name}` is in the policy"))?;
+        if listed.keys.is_empty() {
+            bail!("the client `{name}` has no key to replace, but tokens");
+        }
         let root = Node::parse(text)?;
         let clients = root.field("clients").map(Node::items).unwrap_or_default();
         let client = clients

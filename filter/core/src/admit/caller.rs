@@ -1,4 +1,4 @@
-//! Who sends a request: found by its key, before what is asked is looked at.
+//! Who sends a request: found by its key or token, before what is asked is looked at.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -7,14 +7,15 @@ use alloc::sync::Arc;
 use super::permitted::{Permitted, authorize};
 use super::{Pending, Subject, Wanted};
 use crate::body::Watched;
+use crate::login::Logins;
 use crate::policy::{Client, Holder, KeyRefused, Policy};
 use crate::refusal::{Asked, Denial, Refusal, Refused};
 use crate::request::Request;
-use crate::request::head::{Body, Head, Header};
+use crate::request::head::{Body, Credential, Head, Header};
 use crate::request::verb::Verb;
 use crate::response::view::{self, View};
 use crate::response::wrapper::PodLog;
-use crate::time::UnixTime;
+use crate::time::Now;
 use crate::wait;
 
 /// A request as it arrives.
@@ -31,7 +32,7 @@ pub struct Arrival<'a> {
 #[derive(Debug)]
 pub(crate) struct Caller<'p, 'a> {
     client: &'p Client,
-    holder: &'p Arc<Holder>,
+    holder: Arc<Holder>,
     head: Head<'a>,
 }
 
@@ -39,10 +40,11 @@ pub(crate) struct Caller<'p, 'a> {
 /// [`Forward`](super::Forward) refuses.
 pub(crate) fn identify<'p, 'a>(
     policy: &'p Policy,
+    logins: &mut Logins,
     arrival: &Arrival<'a>,
-    now: UnixTime,
+    now: Now,
 ) -> Result<Caller<'p, 'a>, Refused> {
-    let caller = find_caller(policy, arrival.headers, arrival.body, now)
+    let caller = find_caller(policy, logins, arrival.headers, arrival.body, now)
         .map_err(|refusal| Refused::new(Subject::default(), refusal))?;
     match caller.client.sources().admit(arrival.source) {
         Ok(()) => Ok(caller),
@@ -52,13 +54,20 @@ pub(crate) fn identify<'p, 'a>(
 
 pub(crate) fn find_caller<'p, 'a>(
     policy: &'p Policy,
+    logins: &mut Logins,
     headers: &'a [Header],
     body: Body,
-    now: UnixTime,
+    now: Now,
 ) -> Result<Caller<'p, 'a>, Refusal> {
     let head = Head::parse(headers, body)?;
-    let key = head.key()?.ok_or(KeyRefused::Missing)?;
-    let (client, holder) = policy.holder(key, now)?;
+    let (client, holder) = match head.credential()? {
+        Some(Credential::Key(key)) => {
+            let (client, holder) = policy.holder(key, now.wall)?;
+            (client, Arc::clone(holder))
+        }
+        Some(Credential::Token(token)) => logins.identify(policy, token, now)?,
+        None => return Err(KeyRefused::Missing.into()),
+    };
     Ok(Caller { client, holder, head })
 }
 
@@ -142,6 +151,6 @@ impl<'p, 'a> Caller<'p, 'a> {
     }
 
     fn subject(&self, verb: Option<Verb>) -> Subject {
-        Subject { holder: Some(Arc::clone(self.holder)), verb }
+        Subject { holder: Some(Arc::clone(&self.holder)), verb }
     }
 }

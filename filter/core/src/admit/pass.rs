@@ -6,11 +6,12 @@ use alloc::vec::Vec;
 
 use super::{Arrival, Pending, Subject, identify};
 use crate::body::{Judged, Step};
+use crate::login::Logins;
 use crate::policy::Policy;
 use crate::policy::account::Account;
 use crate::refusal::Refused;
 use crate::request::Request;
-use crate::time::UnixTime;
+use crate::time::{Now, Steady, UnixTime};
 use crate::upstream::Headers;
 
 /// A request that may go on, once it has a token of its account.
@@ -28,7 +29,7 @@ pub struct Passed<'a> {
 }
 
 /// Judges a request as a [`Worker`](crate::Worker) does, but for what takes a memory: it
-/// counts nothing.
+/// counts nothing, and has no keys of issuers but those in the policy.
 ///
 /// # Errors
 ///
@@ -39,7 +40,8 @@ pub fn pass<'a>(
     body: &[u8],
     now: UnixTime,
 ) -> Result<Passed<'a>, Refused> {
-    let caller = identify(policy, arrival, now)?;
+    let now = Now { wall: now, steady: Steady::default(), jitter: 0 };
+    let caller = identify(policy, &mut Logins::default(), arrival, now)?;
     let (client, head) = (Arc::clone(caller.client().name()), caller.head());
     let (mut pending, watched) = caller.judge(policy)?;
     let Judged { reported, content_type, body } = match watched {

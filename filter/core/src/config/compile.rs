@@ -15,10 +15,11 @@ use jiff::Timestamp;
 use super::problem::{At, Problems};
 use super::syntax::{is_label, is_subdomain};
 use super::written::{ApiVersion, Kind, TokenVerification, Tolerant};
-use super::{Revision, limits, rule, written};
+use super::{Revision, issuer, limits, rule, written};
 use crate::policy::account::Account;
 use crate::policy::grant::Enforcement;
 use crate::policy::hours::Hours;
+use crate::policy::issuer::Owner;
 use crate::policy::key::KeyDigest;
 use crate::policy::rules::Rules;
 use crate::policy::{Client, Holder, Key, Policy};
@@ -66,6 +67,7 @@ pub(super) fn compile(
     for (index, client) in clients.iter() {
         compiler.client(index, client);
     }
+    issuer::check_sources(clients, &compiler.policy.issuers, at, problems);
     compiler.policy
 }
 
@@ -132,6 +134,7 @@ impl<'w> Compiler<'w, '_, '_> {
         let written::Client {
             name,
             keys,
+            tokens,
             service_account,
             source_ranges,
             limits,
@@ -148,17 +151,9 @@ impl<'w> Compiler<'w, '_, '_> {
             let message = format!("the client `{name}` is defined twice: merge the two");
             self.problems.add(&at_name, message);
         }
-        let at_keys = at.field("keys");
-        if keys.is_empty() {
-            let message =
-                "is empty, so nobody can be this client: add a key, or remove the client";
-            self.problems.add(&at_keys, message);
-        }
         let id = self.policy.clients.len();
         let name: Arc<str> = name.as_str().into();
-        for (index, key) in keys.iter() {
-            self.key(id, &name, key, &at_keys.index(index));
-        }
+        self.credentials(id, &name, keys.as_ref(), tokens.as_ref(), &at);
         let sources = source_ranges
             .as_ref()
             .map(|list| limits::sources(list, &at.field("sourceRanges"), self.problems))
@@ -176,6 +171,42 @@ impl<'w> Compiler<'w, '_, '_> {
         let account = self.shared_account(account);
         let client = Client { name, account, roles, enforcement, limits, sources };
         self.policy.clients.push(client);
+    }
+
+    fn credentials(
+        &mut self,
+        client: usize,
+        name: &Arc<str>,
+        keys: Option<&written::List<written::Key>>,
+        tokens: Option<&written::List<written::Token>>,
+        at: &At<'_>,
+    ) {
+        let at_keys = at.field("keys");
+        if keys.is_some_and(written::List::is_empty) {
+            let message = match tokens {
+                None => {
+                    "is empty, so nobody can be this client: add a key, or remove the client"
+                }
+                Some(_) => "is empty: add a key, or remove it",
+            };
+            self.problems.add(&at_keys, message);
+        }
+        let at_tokens = at.field("tokens");
+        if tokens.is_some_and(written::List::is_empty) {
+            self.problems.add(&at_tokens, "is empty: add a token, or remove it");
+        }
+        if keys.is_none() && tokens.is_none() {
+            let message = "has neither `keys` nor `tokens`, so nobody can be this client: add one of them, or remove the client";
+            self.problems.add(at, message);
+        }
+        for (index, key) in keys.into_iter().flat_map(written::List::iter) {
+            self.key(client, name, key, &at_keys.index(index));
+        }
+        for (index, token) in tokens.into_iter().flat_map(written::List::iter) {
+            let owner = Owner::new(client, name, &token.issuer, self.revision.as_str());
+            let issuers = &mut self.policy.issuers;
+            issuer::compile(owner, token, issuers, &at_tokens.index(index), self.problems);
+        }
     }
 
     fn key(&mut self, client: usize, name: &Arc<str>, key: &written::Key, at: &At<'_>) {

@@ -51,6 +51,15 @@ struct Fields<'n, 'p> {
     problems: &'p Problems<'n>,
 }
 
+/// The entries of a mapping whose keys are its user's own.
+struct Members<'n, 'p> {
+    entries: core::slice::Iter<'n, Entry>,
+    current: Option<&'n Entry>,
+    seen: alloc::vec::Vec<&'n str>,
+    at: &'p At<'p>,
+    problems: &'p Problems<'n>,
+}
+
 // === impl Decoder ===
 
 impl<'n, 'p> Decoder<'n, 'p> {
@@ -118,6 +127,20 @@ impl<'n> Deserializer<'n> for Decoder<'n, '_> {
             .map_err(|fault| self.record(fault))
     }
 
+    fn deserialize_map<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, Fault> {
+        let Value::Mapping(entries) = &self.node.value else {
+            return Err(self.expected("a mapping"));
+        };
+        let members = Members {
+            entries: entries.iter(),
+            current: None,
+            seen: alloc::vec::Vec::new(),
+            at: &self.at,
+            problems: self.problems,
+        };
+        visitor.visit_map(members).map_err(|fault| self.record(fault))
+    }
+
     fn deserialize_newtype_struct<V: Visitor<'n>>(
         self,
         _name: &'static str,
@@ -162,7 +185,7 @@ impl<'n> Deserializer<'n> for Decoder<'n, '_> {
     serde::forward_to_deserialize_any! {
         <V: Visitor<'n>>
         i8 i16 i32 i64 i128 u8 u16 u32 u128 f32 f64 char str string bytes byte_buf unit
-        unit_struct tuple tuple_struct map identifier ignored_any
+        unit_struct tuple tuple_struct identifier ignored_any
     }
 }
 
@@ -220,6 +243,32 @@ impl<'n> de::MapAccess<'n> for Fields<'n, '_> {
             Some(entry) => seed.deserialize((*entry.key).into_deserializer()).map(Some),
             None => Ok(None),
         }
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'n>>(&mut self, seed: V) -> Result<V::Value, Fault> {
+        let Some(entry) = self.current.take() else { return Err(Fault::Recorded) };
+        let at = self.at.field(&entry.key);
+        seed.deserialize(Decoder { node: &entry.node, at, problems: self.problems })
+    }
+}
+
+// === impl Members ===
+
+impl<'n> de::MapAccess<'n> for Members<'n, '_> {
+    type Error = Fault;
+
+    fn next_key_seed<K: DeserializeSeed<'n>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, Fault> {
+        self.current = self.entries.next();
+        let Some(entry) = self.current else { return Ok(None) };
+        if self.seen.contains(&&*entry.key) {
+            let at = self.at.field(&entry.key);
+            self.problems.add_marked(entry.mark, &at, "given twice: keep one of them");
+        }
+        self.seen.push(&entry.key);
+        seed.deserialize((*entry.key).into_deserializer()).map(Some)
     }
 
     fn next_value_seed<V: DeserializeSeed<'n>>(&mut self, seed: V) -> Result<V::Value, Fault> {

@@ -1,6 +1,7 @@
 //! A policy as it is written, with its lines: for those who explain policies to
 //! people. The filter never makes one.
 
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -9,6 +10,7 @@ use super::decode::decode;
 use super::document::{Mark, Node};
 use super::problem::{At, Problem, Problems};
 use super::text::RuleText;
+use super::written::List;
 use super::{Loaded, Revision, compile, rule, written};
 use crate::policy::grant::{Enforcement, Terms};
 use crate::policy::hours::Hours;
@@ -36,6 +38,8 @@ pub struct ListedClient {
     pub field: String,
     pub name: String,
     pub keys: Vec<ListedKey>,
+    /// What its tokens say, in words.
+    pub tokens: Vec<String>,
     pub roles: Vec<String>,
 }
 
@@ -180,8 +184,9 @@ impl Lister<'_, '_> {
                 let at = at.index(index);
                 let (Mark { line, column }, field) = self.place(&at);
                 let at = at.field("keys");
-                let keys = client.keys.iter();
+                let keys = client.keys.iter().flat_map(List::iter);
                 let keys = keys.filter_map(|(i, key)| self.key(key, &at.index(i), policy));
+                let tokens = client.tokens.iter().flat_map(List::iter);
                 let roles = client.roles.iter().map(|(_, role)| role.clone());
                 ListedClient {
                     line,
@@ -189,6 +194,7 @@ impl Lister<'_, '_> {
                     field,
                     name: client.name.clone(),
                     keys: keys.collect(),
+                    tokens: tokens.map(|(_, token)| described(token)).collect(),
                     roles: roles.collect(),
                 }
             })
@@ -206,4 +212,28 @@ impl Lister<'_, '_> {
     fn place(&self, at: &At<'_>) -> (Mark, String) {
         (at.locate(self.root).mark, at.to_string())
     }
+}
+
+/// Where its keys are is said, too: whoever has those makes its tokens.
+fn described(token: &written::Token) -> String {
+    let written::Token { issuer, audience, subject, claims, jwks, jwks_uri, cluster } = token;
+    let mut text = format!("of {issuer} for {audience}");
+    if let Some(subject) = subject {
+        text.push_str(&format!(", subject {subject}"));
+    }
+    for (name, value) in claims.iter().flat_map(|claims| &claims.0).flatten() {
+        text.push_str(&format!(", {name} {value}"));
+    }
+    match (jwks, jwks_uri, cluster) {
+        (Some(jwks), ..) => {
+            let digest = KeyDigest::of(jwks.as_bytes()).to_hex();
+            let start: String = digest.chars().take(12).collect();
+            text.push_str(&format!(", keys {start}... of the policy"));
+        }
+        (None, Some(uri), Some(cluster)) => {
+            text.push_str(&format!(", keys at {uri} by {cluster}"));
+        }
+        _ => {}
+    }
+    text
 }

@@ -14,6 +14,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use super::compile::{DEFAULT_EXPIRATION_SECONDS, EXPIRATION_SECONDS, TOKEN_WAIT_SECONDS};
+use super::issuer::{LONGEST, MOST_CLAIMS};
 use super::limits::{BODY_BYTES, IN_FLIGHT, REQUESTS};
 use super::written::{List, Policy, Tolerant};
 use crate::policy::Gateway;
@@ -35,8 +36,14 @@ pub fn policy_schema() -> Value {
             merge(property, limits);
         }
     }
-    if let Some(rule) = schema.pointer_mut("/definitions/Rule") {
-        merge(rule, json!({ "oneOf": kinds_of_rule() }));
+    for (definition, kinds) in [
+        ("Client", json!({ "anyOf": [{ "required": ["keys"] }, { "required": ["tokens"] }] })),
+        ("Rule", json!({ "oneOf": kinds_of_rule() })),
+        ("Token", kinds_of_token()),
+    ] {
+        if let Some(schema) = schema.pointer_mut(&format!("/definitions/{definition}")) {
+            merge(schema, kinds);
+        }
     }
     schema
 }
@@ -52,6 +59,7 @@ fn limits() -> impl Iterator<Item = (&'static str, &'static str, Value)> {
         ("Gateway",        "warmUp",            json!({ "default": false })),
         ("Client",         "name",              pattern(&subdomain)),
         ("Client",         "keys",              json!({ "minItems": 1 })),
+        ("Client",         "tokens",            json!({ "minItems": 1 })),
         ("Client",         "sourceRanges",      words("[0-9a-f.:]+/[0-9]{1,3}")),
         ("Client",         "enforcement",       json!({ "default": "enforce" })),
         ("Client",         "roles",             json!({ "uniqueItems": true })),
@@ -67,6 +75,12 @@ fn limits() -> impl Iterator<Item = (&'static str, &'static str, Value)> {
         ("ServiceAccount", "name",              pattern(&subdomain)),
         ("ServiceAccount", "expirationSeconds", seconds(&EXPIRATION_SECONDS, DEFAULT_EXPIRATION_SECONDS)),
         ("ServiceAccount", "audiences",         json!({ "uniqueItems": true, "items": { "minLength": 1 } })),
+        ("Token",          "issuer",            json!({ "pattern": "^https://[!-~]+$", "maxLength": LONGEST })),
+        ("Token",          "audience",          plain()),
+        ("Token",          "subject",           json!({ "minLength": 1 })),
+        ("Token",          "claims",            json!({ "minProperties": 1, "maxProperties": MOST_CLAIMS, "additionalProperties": { "minLength": 1 } })),
+        ("Token",          "jwksUri",           json!({ "pattern": "^https://[A-Za-z0-9.:-]+/[!-\"$-~]*$", "maxLength": LONGEST })),
+        ("Token",          "cluster",           plain()),
         ("Role",           "name",              pattern(LABEL)),
         ("Role",           "rules",             json!({ "minItems": 1 })),
         ("Rule",           "namespaces",        words(&format!("\\*|{LABEL}"))),
@@ -109,6 +123,25 @@ fn kinds_of_rule() -> Value {
             },
         },
     ])
+}
+
+/// A token says in one of two ways whose it is, and its keys come from one place.
+fn kinds_of_token() -> Value {
+    json!({
+        "oneOf": [
+            { "required": ["subject"], "properties": { "claims": false } },
+            { "required": ["claims"], "properties": { "subject": false } },
+        ],
+        "dependencies": {
+            "jwks": { "properties": { "jwksUri": false, "cluster": false } },
+            "jwksUri": ["cluster"],
+            "cluster": ["jwksUri"],
+        },
+    })
+}
+
+fn plain() -> Value {
+    json!({ "pattern": "^[!-~]+$", "maxLength": LONGEST })
 }
 
 fn seconds(range: &RangeInclusive<u64>, default: u64) -> Value {

@@ -1,6 +1,7 @@
 //! What is written: the policy document and the plugin configuration that holds
 //! it, as serde reads them. Nothing is checked here but the shape.
 
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -52,7 +53,7 @@ pub(super) struct Policy {
     pub(super) kind: Tolerant<Kind>,
     /// How the gateway deals with tokens. Left out: the defaults.
     pub(super) gateway: Option<Gateway>,
-    /// Who may call, each by its own keys.
+    /// Who may call, each by its own keys or tokens.
     pub(super) clients: List<Client>,
     /// Named lists of rules, which clients refer to.
     pub(super) roles: Option<List<Role>>,
@@ -96,7 +97,7 @@ pub(super) enum TokenVerification {
     Signature,
 }
 
-/// Who calls with one of these keys, as whom, and what it may do.
+/// Who calls with one of these keys or tokens, as whom, and what it may do.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -105,8 +106,11 @@ pub(super) struct Client {
     /// `.`. No other client has it.
     pub(super) name: String,
     /// Several overlap while a key is replaced (`keyhole key rotate`). A key belongs to
-    /// one client.
-    pub(super) keys: List<Key>,
+    /// one client. Write `keys`, `tokens` or both.
+    pub(super) keys: Option<List<Key>>,
+    /// Tokens that identify the client instead of a key, as `Authorization: Bearer`: of a
+    /// managed identity, of another cluster, of any OpenID Connect issuer.
+    pub(super) tokens: Option<List<Token>>,
     /// As whom kube-apiserver sees the client's requests.
     pub(super) service_account: Tolerant<ServiceAccount>,
     /// From where the client may call, as in `10.0.0.0/8`. Behind proxies, tell Envoy how
@@ -166,6 +170,28 @@ pub(super) struct Key {
     /// The hours of the day in which the key is valid, in UTC, as in `06:00-20:00`; over
     /// midnight, as in `22:00-04:00`. Default: all.
     pub(super) hours: Option<String>,
+}
+
+/// What a JSON Web Token must say to be this client's, and who signs it. Where an issuer's
+/// keys are is said once, by `jwks` or by `jwksUri` and `cluster`, at any of its entries.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct Token {
+    /// The token's `iss`, letter by letter.
+    pub(super) issuer: String,
+    /// What the token is for: its `aud`, or one of them.
+    pub(super) audience: String,
+    /// The token's `sub`. Write `subject` or `claims`.
+    pub(super) subject: Option<String>,
+    /// Claims that the token must have, by name: each is this text, or a list with it.
+    pub(super) claims: Option<Tolerant<BTreeMap<String, String>>>,
+    /// The issuer's public keys, written out: a JSON Web Key Set, as text.
+    pub(super) jwks: Option<String>,
+    /// Where the issuer publishes its keys, such as `https://issuer.example.com/keys`.
+    pub(super) jwks_uri: Option<String>,
+    /// The Envoy cluster that leads there, and verifies whom it meets.
+    pub(super) cluster: Option<String>,
 }
 
 /// A ServiceAccount of the cluster. What it may do is the outer limit of its clients.

@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
 use crate::policy::key::{KEY_PREFIX, MAX_KEY_BYTES};
 
@@ -35,13 +36,21 @@ pub(crate) struct Head<'a> {
     /// What a body is to be as a patch.
     pub(crate) patch: Option<&'a [u8]>,
     pub(crate) body: Body,
-    credential: Credential<'a>,
+    presented: Presented<'a>,
+}
+
+/// What a client shows to be known by.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) enum Credential<'a> {
+    Key(&'a [u8]),
+    /// A bearer token that is none of Keyhole's keys.
+    Token(&'a [u8]),
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Credential<'a> {
-    Key(&'a [u8]),
-    Missing,
+enum Presented<'a> {
+    Nothing,
+    One(Credential<'a>),
     Several,
 }
 
@@ -79,7 +88,7 @@ impl<'a> Head<'a> {
             view: None,
             patch: None,
             body,
-            credential: Credential::Missing,
+            presented: Presented::Nothing,
         };
         for (name, value) in headers {
             match name.as_str() {
@@ -96,30 +105,29 @@ impl<'a> Head<'a> {
                 "x-keyhole-view" => once(&mut head.view, value, "x-keyhole-view")?,
                 "x-keyhole-patch" => once(&mut head.patch, value, "x-keyhole-patch")?,
                 "content-encoding" => head.encoded = true,
-                "x-api-key" => head.credential = head.credential.and(value),
-                "authorization" => {
-                    head.credential = match bearer_key(value) {
-                        Some(key) => head.credential.and(key),
-                        None => head.credential.and(b""),
-                    };
-                }
+                "x-api-key" => head.presented = head.presented.and(Credential::Key(value)),
+                "authorization" => head.presented = head.presented.and(authorization(value)),
                 _ => {}
             }
         }
         Ok(head)
     }
 
-    /// The one key of the request; `None` if there is none that could be one.
+    /// The one credential of the request; `None` if there is none that could be one.
     ///
     /// # Errors
     ///
-    /// There is more than one credential, of whatever kind.
-    pub(crate) fn key(&self) -> Result<Option<&'a [u8]>, HeadError> {
-        match self.credential {
-            Credential::Key(key) if key.is_empty() || key.len() > MAX_KEY_BYTES => Ok(None),
-            Credential::Key(key) => Ok(Some(key)),
-            Credential::Missing => Ok(None),
-            Credential::Several => Err(HeadError::SeveralCredentials),
+    /// There is more than one, of whatever kind.
+    pub(crate) fn credential(&self) -> Result<Option<Credential<'a>>, HeadError> {
+        match self.presented {
+            Presented::One(Credential::Key(key))
+                if key.is_empty() || key.len() > MAX_KEY_BYTES =>
+            {
+                Ok(None)
+            }
+            Presented::One(credential) => Ok(Some(credential)),
+            Presented::Nothing => Ok(None),
+            Presented::Several => Err(HeadError::SeveralCredentials),
         }
     }
 }
@@ -135,21 +143,40 @@ fn once<'a>(
     }
 }
 
-/// The key in `Bearer keyhole_...`. Other bearer tokens are not keys.
-fn bearer_key(value: &[u8]) -> Option<&[u8]> {
-    let (scheme, key) = value.split_at_checked(b"Bearer ".len())?;
-    (scheme.eq_ignore_ascii_case(b"Bearer ") && key.starts_with(KEY_PREFIX.as_bytes()))
-        .then_some(key)
+/// `Bearer keyhole_...` is a key, `Bearer` and anything else is a token. Other schemes are
+/// credentials, too, but empty ones.
+fn authorization(value: &[u8]) -> Credential<'_> {
+    match value.split_at_checked(b"Bearer ".len()) {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case(b"Bearer ") => {
+            match rest.starts_with(KEY_PREFIX.as_bytes()) {
+                true => Credential::Key(rest),
+                false => Credential::Token(rest),
+            }
+        }
+        _ => Credential::Key(b""),
+    }
+}
+
+// === impl Presented ===
+
+impl<'a> Presented<'a> {
+    const fn and(self, credential: Credential<'a>) -> Self {
+        match self {
+            Self::Nothing => Self::One(credential),
+            Self::One(_) | Self::Several => Self::Several,
+        }
+    }
 }
 
 // === impl Credential ===
 
-impl<'a> Credential<'a> {
-    const fn and(self, key: &'a [u8]) -> Self {
-        match self {
-            Self::Missing => Self::Key(key),
-            Self::Key(_) | Self::Several => Self::Several,
-        }
+/// Without the value.
+impl fmt::Debug for Credential<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Key(_) => "Key",
+            Self::Token(_) => "Token",
+        })
     }
 }
 
@@ -164,22 +191,28 @@ mod tests {
 
     #[test]
     #[rustfmt::skip]
-    fn exactly_one_credential_is_a_key() {
+    fn exactly_one_credential_is_taken() {
         let long = "k".repeat(513);
         let several = Err(HeadError::SeveralCredentials);
+        let key = |key| Ok(Some(("key", key)));
+        let token = |token| Ok(Some(("token", token)));
         for (pairs, expected) in [
             (&[][..],                                                              Ok(None)),
-            (&[("x-api-key", "k1")],                                               Ok(Some("k1"))),
-            (&[("authorization", "Bearer keyhole_a_b")],                           Ok(Some("keyhole_a_b"))),
-            (&[("authorization", "bearer keyhole_a_b")],                           Ok(Some("keyhole_a_b"))),
-            // no keys
+            (&[("x-api-key", "k1")],                                               key("k1")),
+            (&[("authorization", "Bearer keyhole_a_b")],                           key("keyhole_a_b")),
+            (&[("authorization", "bearer keyhole_a_b")],                           key("keyhole_a_b")),
+            // nothing to be known by
             (&[("x-api-key", "")],                                                 Ok(None)),
             (&[("x-api-key", &*long)],                                             Ok(None)),
-            (&[("authorization", "Bearer eyJhbGciOi.x.y")],                        Ok(None)),
-            (&[("authorization", "Bearer  keyhole_a_b")],                          Ok(None)),
+            (&[("authorization", "Bearer ")],                                      token("")),
+            (&[("authorization", "Bearer eyJhbGciOi.x.y")],                        token("eyJhbGciOi.x.y")),
+            (&[("authorization", "Bearer  keyhole_a_b")],                          token(" keyhole_a_b")),
             (&[("authorization", "Basic a2V5aG9sZV8=")],                           Ok(None)),
             (&[("authorization", "keyhole_a_b")],                                  Ok(None)),
             (&[("x_api_key", "k1")],                                               Ok(None)),
+            // a token and anything else is more than one
+            (&[("authorization", "Bearer a.b.c"), ("authorization", "Bearer a.b.c")], several),
+            (&[("x-api-key", ""), ("authorization", "Bearer a.b.c")],              several),
             // more than one
             (&[("x-api-key", "k1"), ("x-api-key", "k2")],                          several),
             (&[("x-api-key", "k1"), ("x-api-key", "k1")],                          several),
@@ -188,8 +221,14 @@ mod tests {
             (&[("authorization", "Basic x"), ("authorization", "Bearer keyhole_a_b")], several),
         ] {
             let headers = headers(pairs);
-            let key = Head::parse(&headers, Body::Empty).and_then(|head| head.key());
-            assert_eq!(key, expected.map(|key| key.map(str::as_bytes)), "{pairs:?}");
+            let credential = Head::parse(&headers, Body::Empty).and_then(|head| head.credential());
+            let told = credential.map(|credential| {
+                credential.map(|credential| match credential {
+                    Credential::Key(key) => ("key", str::from_utf8(key).unwrap()),
+                    Credential::Token(token) => ("token", str::from_utf8(token).unwrap()),
+                })
+            });
+            assert_eq!(told, expected, "{pairs:?}");
         }
     }
 

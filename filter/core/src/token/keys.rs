@@ -1,14 +1,12 @@
 //! The cluster's signing keys.
 
-use alloc::collections::BTreeMap;
-use alloc::string::{String, ToString};
-use alloc::vec::Vec;
+use alloc::string::String;
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::answer::Answer;
+use crate::jwks::KeySet;
 use crate::pod::failure::{Failure, one_line};
 use crate::pod::lifecycle::Lasting;
 use crate::time::Steady;
@@ -21,18 +19,12 @@ pub(crate) const KEYS_PATH: &str = "/openid/v1/jwks";
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Keys {
     pub(super) issuer: String,
-    /// By key id, as they are.
-    pub(super) keys: BTreeMap<String, Value>,
+    pub(super) keys: KeySet,
 }
 
 #[derive(Deserialize)]
 struct Discovery {
     issuer: String,
-}
-
-#[derive(Deserialize)]
-struct KeySet {
-    keys: Vec<Value>,
 }
 
 // === impl Keys ===
@@ -51,11 +43,10 @@ impl Keys {
         if answer.status() != Some(200) {
             return Err(Failure::of(answer));
         }
-        let Some(KeySet { keys }) = answer.json() else {
-            return Err(Failure::malformed("it is not a JSON Web Key Set"));
-        };
-        let named = |key: Value| Some((key.get("kid")?.as_str()?.to_string(), key));
-        Ok(Self { issuer, keys: keys.into_iter().filter_map(named).collect() })
+        match KeySet::published(answer.body()) {
+            Some(keys) => Ok(Self { issuer, keys }),
+            None => Err(Failure::malformed("it is not a JSON Web Key Set")),
+        }
     }
 }
 
@@ -80,6 +71,7 @@ impl Lasting for Keys {
 mod tests {
     use super::*;
     use crate::answer::tests::answer;
+    use alloc::string::ToString;
 
     const ISSUER: &str = "https://kubernetes.default.svc";
 

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -11,6 +12,7 @@ use crate::admit::{Sent, Verdict};
 use crate::config::Loaded;
 use crate::live::config_map::Event;
 use crate::pod::lifecycle::{CALL_TIMEOUT, Flight};
+use crate::policy::issuer::Remote;
 use crate::resend::Ready;
 use crate::token;
 use crate::token::keys::{DISCOVERY_PATH, KEYS_PATH};
@@ -49,12 +51,14 @@ pub struct Call {
 pub struct Headers(pub Vec<(&'static str, String)>);
 
 /// The cluster that carries a call.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Upstream {
     /// With the credential of a client's account.
     Clients,
     /// Envoy adds the gateway's own credential.
     Gateway,
+    /// One that the policy names.
+    Named(String),
 }
 
 /// What an answer is for.
@@ -67,6 +71,10 @@ pub enum Purpose {
     Keys {
         flight: Flight,
         issuer: String,
+    },
+    IssuerKeys {
+        flight: Flight,
+        remote: Arc<Remote>,
     },
     Policy(Flight),
     Resend {
@@ -90,6 +98,18 @@ impl Call {
     pub(crate) fn keys(flight: Flight, issuer: String) -> Self {
         // RFC 7517, 8.5.2; the apiserver gives nothing else.
         Self::get(Purpose::Keys { flight, issuer }, KEYS_PATH, "application/jwk-set+json")
+    }
+
+    pub(crate) fn issuer_keys(flight: Flight, remote: Arc<Remote>) -> Self {
+        const JSON: &str = "application/jwk-set+json, application/json";
+        let (path, authority) = (remote.path.clone(), remote.authority.clone());
+        let upstream = Upstream::Named(remote.cluster.clone());
+        let purpose = Purpose::IssuerKeys { flight, remote };
+        let mut call = Self::of_gateway(purpose, "GET", path, JSON, Vec::new());
+        for (_, value) in call.headers.0.iter_mut().filter(|(name, _)| *name == ":authority") {
+            value.clone_from(&authority);
+        }
+        Self { upstream, ..call }
     }
 
     pub(crate) fn policy(flight: Flight, path: &str) -> Self {

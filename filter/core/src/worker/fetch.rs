@@ -24,7 +24,7 @@ const MOST_CALLS: usize = 16;
 /// The keys are not fetched again sooner, whatever tokens name.
 const KEYS_FLOOR: Duration = Duration::from_secs(10);
 /// The numbers are those of the formats.
-const KEYS: &str = "keys/1";
+const KEYS: &str = "keys/2";
 const IDENTITY: &str = "identity/1";
 
 impl Worker {

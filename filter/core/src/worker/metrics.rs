@@ -18,7 +18,7 @@ use crate::admit::{Subject, Verdict};
 use crate::body::Judged;
 use crate::config::Revision;
 use crate::pod::failure::Failure;
-use crate::refusal::Refused;
+use crate::refusal::{Refusal, Refused};
 use crate::request::verb::Verb;
 use crate::time::{Steady, UnixTime};
 
@@ -27,7 +27,22 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// Clients beyond these are counted together, as `other`.
 const MOST_CLIENTS: usize = 256;
 /// There from the start: Prometheus does not see the first of what was not there before.
-const COUNTERS: [&str; 11] = [
+const COUNTERS: [&str; 26] = [
+    "keyhole_issuer_keys_failures_total.cause.malformed",
+    "keyhole_issuer_keys_failures_total.cause.no_answer",
+    "keyhole_issuer_keys_failures_total.cause.refused",
+    "keyhole_issuer_keys_failures_total.cause.unavailable",
+    "keyhole_issuer_keys_fetched_total",
+    "keyhole_logins_refused_total.cause.audience",
+    "keyhole_logins_refused_total.cause.client",
+    "keyhole_logins_refused_total.cause.issuer",
+    "keyhole_logins_refused_total.cause.key",
+    "keyhole_logins_refused_total.cause.malformed",
+    "keyhole_logins_refused_total.cause.no_keys",
+    "keyhole_logins_refused_total.cause.signature",
+    "keyhole_logins_refused_total.cause.time",
+    "keyhole_logins_refused_total.cause.too_many",
+    "keyhole_logins_verified_total",
     "keyhole_policies_refused_total",
     "keyhole_requests_resent_total",
     "keyhole_token_failures_total.cause.keys",
@@ -101,6 +116,9 @@ impl Metrics {
     }
 
     pub(crate) fn refused(&mut self, refused: &Refused) {
+        if let Refusal::Login(login) = &refused.refusal {
+            self.count(&format!("keyhole_logins_refused_total.cause.{}", login.cause()));
+        }
         self.decision(&refused.subject, refused.refusal.outcome());
     }
 
@@ -138,6 +156,24 @@ impl Metrics {
         }
     }
 
+    /// Signatures of clients' tokens were checked, and right.
+    pub(crate) fn verified(&mut self, times: u32) {
+        if times > 0 {
+            self.count_many("keyhole_logins_verified_total", times.into());
+        }
+    }
+
+    /// An issuer was asked for its keys.
+    pub(crate) fn issuer_asked(&mut self, failure: Option<&Failure>) {
+        match failure {
+            None => self.count("keyhole_issuer_keys_fetched_total"),
+            Some(failure) => {
+                let cause = failure.cause();
+                self.count(&format!("keyhole_issuer_keys_failures_total.cause.{cause}"));
+            }
+        }
+    }
+
     /// The apiserver did not accept a token.
     pub(crate) fn rejected(&mut self) {
         self.count("keyhole_tokens_rejected_total");
@@ -168,8 +204,12 @@ impl Metrics {
     }
 
     fn count(&mut self, name: &str) {
+        self.count_many(name, 1);
+    }
+
+    fn count_many(&mut self, name: &str, times: i64) {
         let count = self.counters.entry(name.to_string()).or_default();
-        *count = count.saturating_add(1);
+        *count = count.saturating_add(times);
     }
 
     pub(crate) fn samples(&mut self, waiting: usize, now: Steady) -> Vec<Sample> {
@@ -204,8 +244,8 @@ impl Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::login::{LoginRefused, Why};
     use crate::policy::Holder;
-    use crate::refusal::{Refusal, Refused};
     use alloc::boxed::Box;
 
     fn decide(metrics: &mut Metrics, client: &str) {
@@ -271,8 +311,39 @@ mod tests {
         }
         metrics.asked(false, None);
         metrics.asked(true, None);
+        for failure in [
+            Failure::malformed(""),
+            Failure::NoAnswer,
+            refused(302),
+            refused(403),
+            refused(500),
+        ] {
+            metrics.issuer_asked(Some(&failure));
+        }
+        metrics.issuer_asked(None);
+        metrics.verified(1);
+        for why in [
+            Why::Algorithm,
+            Why::Audience,
+            Why::Client(String::new()),
+            Why::Expired,
+            Why::Header("crit"),
+            Why::Issuer,
+            Why::Key,
+            Why::Keys { wait: Duration::ZERO },
+            Why::Malformed(""),
+            Why::NotYetValid,
+            Why::Several,
+            Why::Signature,
+            Why::TooMany,
+        ] {
+            let refusal = LoginRefused { issuer: None, why }.into();
+            metrics.refused(&Refused::new(Subject::default(), refusal));
+        }
         let samples = metrics.samples(0, seconds(2));
-        let names: Vec<&str> = samples.iter().map(|sample| &*sample.name).collect();
+        let names = samples.iter().map(|sample| &*sample.name);
+        let names: Vec<&str> =
+            names.filter(|name| !name.starts_with("keyhole_decisions_total")).collect();
         assert_eq!(names, COUNTERS);
     }
 

@@ -241,6 +241,7 @@ impl World {
             }
             Purpose::Discovery(_) | Purpose::Keys { .. } => panic!("only claims are checked"),
             Purpose::Event | Purpose::Policy(_) => panic!("it is no live policy"),
+            Purpose::IssuerKeys { .. } => panic!("its policy names no issuer"),
         }
     }
 

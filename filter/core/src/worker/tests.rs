@@ -106,6 +106,7 @@ impl Gateway {
             }
             Purpose::Resend { .. } | Purpose::Wait { .. } => return self.resent.push(call),
             Purpose::Event | Purpose::Policy(_) => panic!("it is no live policy"),
+            Purpose::IssuerKeys { .. } => panic!("its policy names no issuer"),
             Purpose::Discovery(_) => answer("200", br#"{"issuer":"https://cluster"}"#),
             Purpose::Identity(_) => {
                 answer("201", br#"{"status":{"userInfo":{"username":"gateway"}}}"#)
