@@ -209,7 +209,6 @@ impl<'a> Pending<'a> {
 pub(crate) mod tests {
     use super::*;
     use crate::config::load_policy;
-    use crate::login::Logins;
     use crate::policy::Policy;
     use crate::policy::key::KeyDigest;
     use crate::request::head::{Body, Header};
@@ -243,7 +242,7 @@ pub(crate) mod tests {
     }
 
     fn permitted<'a>(policy: &Policy, headers: &'a [Header]) -> Result<Pending<'a>, Refused> {
-        identify(policy, &mut Logins::default(), &arrival(headers), at(1000))?
+        identify(policy, None, &arrival(headers), at(1000))?
             .judge(policy)
             .map(|(own, _)| own)
     }

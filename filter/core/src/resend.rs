@@ -82,7 +82,7 @@ impl Whole {
         let Original { headers, body } = original;
         let follows = if body.is_empty() { Body::Empty } else { Body::Follows };
         // Where it comes from was judged when it came.
-        let caller = find_caller(policy, logins, &headers, follows, now).ok()?;
+        let caller = find_caller(policy, Some(logins), &headers, follows, now).ok()?;
         let (pending, watched) = caller.judge(policy).ok()?;
         let mut pending = pending.into_owned();
         let body = match watched {

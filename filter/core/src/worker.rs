@@ -164,7 +164,7 @@ impl Worker {
         shared: &dyn Shared,
         now: Now,
     ) -> Result<Pending<'a>, Refused> {
-        let caller = identify(policy, &mut self.logins, arrival, now)?;
+        let caller = identify(policy, Some(&mut self.logins), arrival, now)?;
         let client = caller.client();
         match quota::take(client.name(), client.limits(), shared, now.steady) {
             Ok(lease) => self.leases.extend(lease.map(|lease| (stream, lease))),

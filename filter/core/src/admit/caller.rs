@@ -40,7 +40,7 @@ pub(crate) struct Caller<'p, 'a> {
 /// [`Forward`](super::Forward) refuses.
 pub(crate) fn identify<'p, 'a>(
     policy: &'p Policy,
-    logins: &mut Logins,
+    logins: Option<&mut Logins>,
     arrival: &Arrival<'a>,
     now: Now,
 ) -> Result<Caller<'p, 'a>, Refused> {
@@ -54,7 +54,7 @@ pub(crate) fn identify<'p, 'a>(
 
 pub(crate) fn find_caller<'p, 'a>(
     policy: &'p Policy,
-    logins: &mut Logins,
+    logins: Option<&mut Logins>,
     headers: &'a [Header],
     body: Body,
     now: Now,
@@ -65,7 +65,10 @@ pub(crate) fn find_caller<'p, 'a>(
             let (client, holder) = policy.holder(key, now.wall)?;
             (client, Arc::clone(holder))
         }
-        Some(Credential::Token(token)) => logins.identify(policy, token, now)?,
+        Some(Credential::Token(token)) => match logins {
+            Some(logins) => logins.identify(policy, token, now)?,
+            None => return Err(KeyRefused::Missing.into()),
+        },
         None => return Err(KeyRefused::Missing.into()),
     };
     Ok(Caller { client, holder, head })

@@ -6,7 +6,6 @@ use alloc::vec::Vec;
 
 use super::{Arrival, Pending, Subject, identify};
 use crate::body::{Judged, Step};
-use crate::login::Logins;
 use crate::policy::Policy;
 use crate::policy::account::Account;
 use crate::refusal::Refused;
@@ -29,7 +28,7 @@ pub struct Passed<'a> {
 }
 
 /// Judges a request as a [`Worker`](crate::Worker) does, but for what takes a memory: it
-/// counts nothing, and has no keys of issuers but those in the policy.
+/// counts nothing, and knows clients by their keys only.
 ///
 /// # Errors
 ///
@@ -41,7 +40,7 @@ pub fn pass<'a>(
     now: UnixTime,
 ) -> Result<Passed<'a>, Refused> {
     let now = Now { wall: now, steady: Steady::default(), jitter: 0 };
-    let caller = identify(policy, &mut Logins::default(), arrival, now)?;
+    let caller = identify(policy, None, arrival, now)?;
     let (client, head) = (Arc::clone(caller.client().name()), caller.head());
     let (mut pending, watched) = caller.judge(policy)?;
     let Judged { reported, content_type, body } = match watched {
