@@ -5,8 +5,8 @@ use std::process::Command;
 
 use crate::stack::root;
 
-/// The component must stay this small.
-pub const MOST_BYTES: usize = 600 * 1024;
+/// The component must stay this small; a tenth of it checks what a policy says of tokens.
+pub const MOST_BYTES: usize = 650 * 1024;
 
 pub fn component() -> PathBuf {
     root().join("target/component/keyhole.wasm")

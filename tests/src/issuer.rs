@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use jwt_simple::prelude::{
     Claims, Duration as Life, ECDSAP256KeyPairLike, ES256KeyPair, Ed25519KeyPair,
-    EdDSAKeyPairLike, RS256KeyPair, RSAKeyPairLike,
+    EdDSAKeyPairLike, JWTClaims, NoCustomClaims, RS256KeyPair, RSAKeyPairLike,
 };
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -76,6 +76,10 @@ impl Pair {
             .with_audience(audience)
             .with_subject(subject);
         claims.create_nonce();
+        self.sign(claims)
+    }
+
+    pub fn sign(&self, claims: JWTClaims<NoCustomClaims>) -> Result<String> {
         match self {
             Self::EdDsa(pair) => pair.sign(claims),
             Self::Es256(pair) => pair.sign(claims),

@@ -1,9 +1,15 @@
 //! A policy of any size, a request as SQL Server sends it, and a worker that judges it.
 
+use anyhow::Result;
+use jwt_simple::prelude::{Claims, Duration, UnixTimeStamp};
 use keyhole_core::{
     Answer, Arrival, Body, Effect, Header, KeyDigest, Now, Policy, Purpose, Steady, UnixTime,
     Unshared, Verdict, Worker, load_policy,
 };
+
+use crate::issuer::{ISSUER, Pair, published};
+
+const AUDIENCE: &str = "api://keyhole";
 
 /// A moment in the life of [`TOKEN`].
 pub const NOW: Now =
@@ -36,6 +42,29 @@ pub fn text(clients: usize, rules: usize) -> String {
 pub fn text_with_key(key: &str, clients: usize, rules: usize) -> String {
     let [own, other] = ["k0", key].map(|key| KeyDigest::of(key.as_bytes()).to_hex());
     text(clients, rules).replacen(&own, &other, 1)
+}
+
+/// The same policy, whose first client may also present tokens of this pair.
+pub fn with_tokens(policy: &str, pair: &Pair) -> String {
+    let jwks = published(&[pair]);
+    let tokens = format!(
+        "tokens: [{{issuer: \"{ISSUER}\", audience: \"{AUDIENCE}\", subject: c0, jwks: '{jwks}'}}], keys: ["
+    );
+    policy.replacen("keys: [", &tokens, 1)
+}
+
+/// A token of the first client for an hour, as long as one of Entra ID: 1.5 KB.
+pub fn token(pair: &Pair, start: u64) -> Result<String> {
+    let at = |second| Some(UnixTimeStamp::from_secs(second));
+    let mut claims = Claims::create(Duration::from_hours(1))
+        .with_issuer(ISSUER)
+        .with_audience(AUDIENCE)
+        .with_subject("c0")
+        .with_nonce("n".repeat(900));
+    claims.issued_at = at(start);
+    claims.invalid_before = at(start);
+    claims.expires_at = at(start + 3600);
+    pair.sign(claims)
 }
 
 /// Adds clients with the keys `k0`, `k1`, ..., the accounts `d/a0`, `d/a1`, ... and two

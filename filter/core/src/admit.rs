@@ -242,9 +242,7 @@ pub(crate) mod tests {
     }
 
     fn permitted<'a>(policy: &Policy, headers: &'a [Header]) -> Result<Pending<'a>, Refused> {
-        identify(policy, None, &arrival(headers), at(1000))?
-            .judge(policy)
-            .map(|(own, _)| own)
+        identify(policy, None, &arrival(headers), at(1000))?.judge(policy).map(|(own, _)| own)
     }
 
     /// A permitted request that waits.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 use std::{env, fs};
 
 use anyhow::{Result, ensure};
@@ -12,6 +12,7 @@ use super::gateway::{Gateway, Words, config, wasm};
 use super::load::status;
 use super::server::Server;
 use super::{Core, DENIED, KEY, LIST, free_port};
+use crate::issuer::Pair;
 use crate::sample;
 use crate::stack::{kubectl, root};
 
@@ -34,6 +35,8 @@ enum Kind {
         clients: usize,
         rules: usize,
     },
+    /// Whose client presents a token.
+    Keyless,
     Kubectl,
     Nginx,
     Nothing,
@@ -44,6 +47,8 @@ enum Kind {
 pub struct Running {
     pub contestant: Contestant,
     pub port: u16,
+    /// The header that it knows its client by.
+    pub credential: String,
     proxy: Server,
     /// Whom the proxy asks.
     service: Option<Server>,
@@ -58,6 +63,7 @@ pub const ALL: &[Contestant] = &[
     Contestant { name: "keyhole",           quick: true,  kind: Kind::Keyhole { clients: 1, rules: 20 },      what: "1 client, 20 rules" },
     Contestant { name: "keyhole, 100",      quick: false, kind: Kind::Keyhole { clients: 100, rules: 100 },   what: "100 clients, 100 rules" },
     Contestant { name: "keyhole, 10,000",   quick: true,  kind: Kind::Keyhole { clients: 10_000, rules: 1000 }, what: "10,000 clients, 1,000 rules" },
+    Contestant { name: "keyhole, token",    quick: true,  kind: Kind::Keyless,                                what: "1 client, 20 rules; by a token of 1.5 KB instead of a key" },
     Contestant { name: "ext_authz, HTTP",   quick: true,  kind: Kind::Authz(Protocol::Http),                  what: "a service that allows everything at once" },
     Contestant { name: "ext_authz, gRPC",   quick: false, kind: Kind::Authz(Protocol::Grpc),                  what: "the same over gRPC" },
     Contestant { name: "nginx",             quick: false, kind: Kind::Nginx,                                  what: "another proxy: a map of keys, a token in its file" },
@@ -91,15 +97,26 @@ impl Contestant {
         fs::create_dir_all(&dir)?;
         let gateway =
             |filters: &str, words: &Words| Gateway::start(&dir, &name, filters, words);
+        let keyhole = |policy: &str| {
+            let ecds = dir.join("ecds.yaml");
+            fs::write(&ecds, deployed(policy)?)?;
+            gateway(&config("keyhole")?, &words.with("ECDS", ecds.display()))
+        };
+        let mut credential = format!("x-api-key: {KEY}");
         let words = words.with("AUTHZ", free_port()?);
         let (Gateway { port, server: proxy }, service) = match self.kind {
             Kind::Bare => (gateway("", &words)?, None),
             Kind::Filters(file) => (gateway(&config(file)?, &words)?, None),
             Kind::Nothing => (gateway(&config("nothing")?, &words)?, None),
             Kind::Keyhole { clients, rules } => {
-                let ecds = dir.join("ecds.yaml");
-                fs::write(&ecds, deployed(clients, rules)?)?;
-                (gateway(&config("keyhole")?, &words.with("ECDS", ecds.display()))?, None)
+                (keyhole(&sample::text_with_key(KEY, clients, rules))?, None)
+            }
+            Kind::Keyless => {
+                let pair = Pair::new("EdDSA", "bench")?;
+                let start = UNIX_EPOCH.elapsed()?.as_secs();
+                credential = format!("authorization: Bearer {}", sample::token(&pair, start)?);
+                let policy = sample::text_with_key(KEY, 1, 20);
+                (keyhole(&sample::with_tokens(&policy, &pair))?, None)
             }
             Kind::Authz(protocol) => {
                 let (file, port) = (protocol.name(), free_port()?);
@@ -113,10 +130,12 @@ impl Contestant {
             Kind::Kubectl => (kubectl_proxy(&dir, &words)?, None),
             Kind::Nginx => (nginx_proxy(&dir, &words)?, None),
         };
-        let mut running = Running { contestant: self, port, proxy, service };
-        running.proxy.wait(|| status(port, LIST, KEY).is_ok_and(|code| code == 200))?;
+        let mut running = Running { contestant: self, port, credential, proxy, service };
+        let credential = &running.credential;
+        running.proxy.wait(|| status(port, LIST, credential).is_ok_and(|code| code == 200))?;
         if self.judges() {
-            let (stranger, denied) = (status(port, LIST, "x")?, status(port, DENIED, KEY)?);
+            let stranger = status(port, LIST, "x-api-key: x")?;
+            let denied = status(port, DENIED, credential)?;
             ensure!((stranger, denied) == (401, 403), "{}: {stranger} {denied}", self.name);
         }
         Ok(running)
@@ -138,10 +157,9 @@ impl Running {
 }
 
 /// The filter and its policy as `keyhole policy render` writes them.
-fn deployed(clients: usize, rules: usize) -> Result<String> {
+fn deployed(policy: &str) -> Result<String> {
     let ecds = fs::read_to_string(root().join("envoy/ecds.yaml"))?;
     let ecds = ecds.replace("/etc/keyhole/filter/keyhole.wasm", &wasm("keyhole_filter.wasm"));
-    let policy = sample::text_with_key(KEY, clients, rules);
     let lines = policy.lines().map(|line| format!("              {line}\n"));
     Ok(format!("{ecds}            policy:\n{}", lines.collect::<String>()))
 }

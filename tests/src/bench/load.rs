@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Core, KEY};
+use super::Core;
 use crate::stack::{root, text};
 
 /// In milliseconds. The time that a request should have been sent counts, not the time
@@ -34,7 +34,7 @@ pub struct Load {
 
 impl Load {
     /// As many requests as the gateway answers; how many they were.
-    pub fn saturate(&self, port: u16) -> Result<u64> {
+    pub fn saturate(&self, port: u16, credential: &str) -> Result<u64> {
         let mut wrk = pinned(tool("wrk"));
         wrk.args(["-t1", &format!("-c{}", self.connections), &self.lasting("-d")]);
         if self.body_bytes > 0 {
@@ -48,7 +48,7 @@ impl Load {
             )?;
             wrk.arg("-s").arg(script);
         }
-        let printed = run(wrk.args(["-H", &format!("x-api-key: {KEY}")]).arg(self.url(port)))?;
+        let printed = run(wrk.args(["-H", credential]).arg(self.url(port)))?;
         ensure!(!printed.contains("Non-2xx"), "not all were answered 200:\n{printed}");
         let count =
             printed.split(" requests in ").next().and_then(|head| head.split(' ').next_back());
@@ -59,11 +59,11 @@ impl Load {
     }
 
     /// So many requests a second.
-    pub fn latency(&self, port: u16, rate: u32) -> Result<Latency> {
+    pub fn latency(&self, port: u16, credential: &str, rate: u32) -> Result<Latency> {
         let mut oha = pinned(tool("oha"));
         oha.args(["--no-tui", "--output-format", "json", "--latency-correction"]);
         oha.args(["-c", &self.connections.to_string(), "-q", &rate.to_string()]);
-        oha.args(["-z", &self.lasting("")]).args(["-H", &format!("x-api-key: {KEY}")]);
+        oha.args(["-z", &self.lasting("")]).args(["-H", credential]);
         let report: Value = serde_json::from_str(&run(oha.arg(self.url(port)))?)?;
         let codes = report["statusCodeDistribution"].as_object().context("no codes")?;
         ensure!(codes.keys().eq(["200"]), "not all were answered 200: {codes:?}");
@@ -83,12 +83,12 @@ impl Load {
     }
 }
 
-/// The status of one request.
-pub fn status(port: u16, path: &str, key: &str) -> Result<u16> {
+/// The status of one request with this header.
+pub fn status(port: u16, path: &str, credential: &str) -> Result<u16> {
     let mut curl = Command::new("curl");
     curl.args(["-s", "-o", "/dev/null", "-w", "%{http_code}"]);
     let url = format!("http://127.0.0.1:{port}{path}");
-    let output = curl.args(["-H", &format!("x-api-key: {key}"), &url]).output()?;
+    let output = curl.args(["-H", credential, &url]).output()?;
     Ok(text(&output).trim().parse()?)
 }
 

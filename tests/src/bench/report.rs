@@ -131,6 +131,7 @@ impl Report {
                 cpu("keyhole, 10,000") / cpu("keyhole"),
                 1.05,
             ),
+            ratio("CPU: by a token / by a key", cpu("keyhole, token") / cpu("keyhole"), 1.2),
             ratio("p99: keyhole / bare", p99("keyhole") / p99("bare"), 1.3),
         ];
         all.into_iter().filter(|ratio| !ratio.is.is_nan()).collect()

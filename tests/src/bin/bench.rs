@@ -86,7 +86,7 @@ impl Plan {
             all.push(contestant.start(dir, &words)?);
         }
         for running in &all {
-            self.load(1).saturate(running.port)?;
+            self.load(1).saturate(running.port, &running.credential)?;
         }
         let mut rows: Vec<Row> = Vec::new();
         for Running { contestant, .. } in &all {
@@ -112,12 +112,12 @@ impl Plan {
     fn measure(&self, running: &Running) -> Result<Round> {
         let load = self.load(self.seconds);
         let before = running.cpu()?;
-        let requests = load.saturate(running.port)? as f64;
+        let requests = load.saturate(running.port, &running.credential)? as f64;
         let after = running.cpu()?;
         let micros = |n: usize| (after[n] - before[n]).as_secs_f64() * 1e6 / requests;
         let latency = match self.quick {
             true => None,
-            false => Some(load.latency(running.port, self.rate)?),
+            false => Some(load.latency(running.port, &running.credential, self.rate)?),
         };
         Ok(Round {
             cpu_us: micros(0),
