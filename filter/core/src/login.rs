@@ -21,6 +21,7 @@ mod budget;
 mod fetch;
 pub(crate) mod keys;
 mod memory;
+#[cfg_attr(target_os = "unknown", expect(dead_code, reason = "nothing is verified there"))]
 pub(crate) mod presented;
 #[cfg_attr(target_os = "unknown", path = "login/no_signature.rs")]
 mod signature;
@@ -74,6 +75,7 @@ pub struct LoginRefused {
 }
 
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[cfg_attr(target_os = "unknown", expect(dead_code, reason = "nothing is verified there"))]
 pub(crate) enum Why {
     #[error("its algorithm is not that of its key")]
     Algorithm,

@@ -67,7 +67,7 @@ mod tests {
     use alloc::format;
     use jwt_simple::prelude::{
         Claims as JwtClaims, ECDSAP256KeyPairLike, ECDSAP256PublicKeyLike, ES256KeyPair,
-        HS256Key, MACLike, NoCustomClaims, RS256KeyPair, RSAKeyPairLike, RSAPublicKeyLike,
+        HS256Key, MACLike, NoCustomClaims, RS256KeyPair, RSAKeyPairLike,
     };
 
     const ISSUER: &str = "https://kubernetes.default.svc";
