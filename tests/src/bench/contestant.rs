@@ -97,13 +97,13 @@ impl Contestant {
         fs::create_dir_all(&dir)?;
         let gateway =
             |filters: &str, words: &Words| Gateway::start(&dir, &name, filters, words);
+        let words = words.with("AUTHZ", free_port()?);
         let keyhole = |policy: &str| {
             let ecds = dir.join("ecds.yaml");
             fs::write(&ecds, deployed(policy)?)?;
             gateway(&config("keyhole")?, &words.with("ECDS", ecds.display()))
         };
         let mut credential = format!("x-api-key: {KEY}");
-        let words = words.with("AUTHZ", free_port()?);
         let (Gateway { port, server: proxy }, service) = match self.kind {
             Kind::Bare => (gateway("", &words)?, None),
             Kind::Filters(file) => (gateway(&config(file)?, &words)?, None),
