@@ -99,9 +99,12 @@ fn keep(name: &str, answer: &Answer) {
 #[test]
 #[ignore = "needs scripts/cluster"]
 fn a_job_from_sql_runs_and_a_deployment_is_scaled_and_restarted() {
-    let gateway = gateway();
+    must_run_and_scale(&gateway());
+}
+
+pub(crate) fn must_run_and_scale(gateway: &Gateway) {
     gateway.apply_manifest(WEB).unwrap();
-    let kit = Kit { gateway: &gateway, sql_server: gateway.shop() };
+    let kit = Kit { gateway, sql_server: gateway.shop() };
 
     // k8s.run_job: the CronJob's template becomes a Job, which is waited for.
     let cronjob = kit.send(kit::request("k8s.run_job", "GET").unwrap());
