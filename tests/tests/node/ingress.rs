@@ -1,5 +1,4 @@
-//! Envoy Gateway in front, in pods: installed by its own Helm chart, and told of the gateway by
-//! `k8s/overlays/gateway-api`. `scripts/test --meshes` runs this; by hand:
+//! The gateway behind Envoy Gateway. `scripts/test --meshes` runs this; by hand:
 //!
 //! ```text
 //! scripts/setup-mesh
@@ -7,85 +6,12 @@
 //! ```
 
 use std::net::TcpStream;
-use std::os::unix::fs::symlink;
-use std::process::Command;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Instant;
-use std::{env, fs};
 
-use keyhole_tests::page::{blocks, page};
-use keyhole_tests::stack::root;
 use serde_json::{Value, json};
 
-use crate::gateway::{Gateway, Pod, eventually, gateway, script};
+use crate::envoy_gateway::{ENVOYS, HOST, ingress, told};
+use crate::gateway::{Pod, eventually, script};
 use crate::{pods, story};
-
-/// The Service of Envoy Gateway's Envoy: `tests/node/ingress.yaml`.
-const HOST: &str = "ingress.envoy-gateway-system.svc";
-const ENVOYS: [&str; 4] =
-    ["-n", "envoy-gateway-system", "-l", "app.kubernetes.io/component=proxy"];
-
-/// What docs/deploying.md has around its commands for a Gateway, which stand at `# page`.
-const SCRIPT: &str = r#"
-rm -rf k8s envoy && cp -r "$ROOT/k8s" "$ROOT/envoy" .
-"$ROOT/scripts/certs" --name "$HOST" --out certs
-kubectl delete --ignore-not-found -n keyhole secret/keyhole-ingress-tls configmap/keyhole-ca
-mkdir k8s/overlays/mine
-printf '%s' "$MINE" >k8s/overlays/mine/kustomization.yaml
-# page
-"#;
-
-/// The gateway that all tests share, as clients find it behind Envoy Gateway.
-fn ingress() -> MutexGuard<'static, Gateway> {
-    static INGRESS: OnceLock<Mutex<Gateway>> = OnceLock::new();
-    let ingress = INGRESS.get_or_init(|| Mutex::new(deploy(&gateway())));
-    ingress.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn deploy(direct: &Gateway) -> Gateway {
-    let start = Instant::now();
-    run(&mut Command::new(root().join("tests/node/ingress")));
-    println!("Envoy Gateway's controller was ready after {:.1?}", start.elapsed());
-
-    let gateway = direct.called_by(HOST);
-    let page = blocks(&page("docs/deploying.md"), "console");
-    let of_gateway = ["keyhole-ingress-tls", "xff_num_trusted_hops"]
-        .map(|word| page.iter().find(|block| block.contains(word)).unwrap().as_str());
-    let commands = of_gateway.join("\n").replace("$ ", "");
-    let path =
-        format!("{}:{}", root().join(".tools/kube").display(), env::var("PATH").unwrap());
-    // The certificates of both are of one authority.
-    let certs = gateway.state().join("certs");
-    let _ = symlink(direct.state().join("pki"), certs);
-    let start = Instant::now();
-    run(Command::new("bash")
-        .args(["-euxc", &SCRIPT.replace("# page", &commands)])
-        .current_dir(gateway.state())
-        .env("PATH", path)
-        .env("ROOT", root())
-        .env("HOST", HOST)
-        .env("MINE", mine()));
-    // The base brings a policy, too: one that allows nothing.
-    gateway.apply(&gateway.policy);
-    gateway.is_rolled_out();
-    gateway.everybody_is_served();
-    println!("behind it, everybody was served {:.1?} after kubectl apply", start.elapsed());
-    gateway
-}
-
-/// The overlay, with the patches that stand in it as a comment, and a list of ConfigMaps.
-fn mine() -> String {
-    let overlay = root().join("k8s/overlays/gateway-api/kustomization.yaml");
-    let overlay = fs::read_to_string(overlay).unwrap();
-    let (overlay, patches) = overlay.split_once("#patches:").unwrap();
-    let patches = patches.replace("\n#", "\n").replace("k8s.example.com", HOST);
-    format!("{overlay}patches:{patches}configMapGenerator:\n")
-}
-
-fn run(command: &mut Command) {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {output:?}");
-}
 
 #[test]
 #[ignore = "needs scripts/cluster and scripts/setup-mesh"]
@@ -163,14 +89,6 @@ fn envoy_gateway_comes_to_the_port_that_the_network_policy_opens() {
         hosts.dedup();
         hosts == pods
     });
-}
-
-/// A field of the last requests that Envoy Gateway's Envoy has logged, the newest first.
-fn told(gateway: &Gateway, field: &str) -> Vec<String> {
-    let newest = ["logs", "-c", "envoy", "--tail=20"];
-    let log = gateway.kubectl(&[&newest[..], &ENVOYS].concat()).unwrap();
-    let lines = log.lines().rev().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    lines.filter_map(|line| Some(line[field].as_str()?.to_owned())).collect()
 }
 
 fn at_port_of_clients(pod: &Pod) -> String {

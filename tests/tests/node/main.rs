@@ -8,6 +8,7 @@
 //! ```
 
 mod disruptions;
+mod envoy_gateway;
 mod footprint;
 mod gateway;
 mod ingress;
