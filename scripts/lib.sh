@@ -22,6 +22,10 @@ die() {
   exit 1
 }
 
+# libraries PROGRAM...: their shared objects, each where the dynamic linker looks for it, as
+# k8s/image/archive takes files.
+libraries() { ldd "$@" | grep -o '/[^ ]*\.so[^ ]*' | sort -u | sed 's/.*/&=&/'; }
+
 # Flags of rustc that keep the builder's folders out of what is built, so that it is the
 # same everywhere. `cargo fetch` first: a folder counts that is there.
 remapped() {

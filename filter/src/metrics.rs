@@ -28,6 +28,8 @@ impl Metrics {
             }
         };
         match change {
+            // Defined, it is there as 0; Envoy takes 0 for an error.
+            Change::Add(0) => Ok(()),
             Change::Add(more) => host::add_to_metric(id, *more),
             Change::Set(value) => host::set_metric(id, *value),
             Change::Shift(by) => host::add_to_metric(id, *by),

@@ -19,10 +19,12 @@ use anyhow::Result;
 /// Of the client `c0`, as long as `keyhole key new` makes them.
 pub const KEY: &str =
     "keyhole_c0_5555555555555555555555555555555555555555555555555555555555555555";
-/// What is asked for: one of two rules allows it.
+/// What is asked for: one of two rules allows it. Nobody has to change the reply.
+pub const POD: &str = "/api/v1/namespaces/d0/pods/web-0";
+/// Of a list, Keyhole leaves out what nobody reads in SQL.
 pub const LIST: &str = "/api/v1/namespaces/d0/pods";
-/// A list of 4 MB.
-pub const LARGE_LIST: &str = "/api/v1/namespaces/d1/pods";
+/// A list of 4 MB, as it is.
+pub const LARGE_LIST: &str = "/api/v1/namespaces/d1/pods?view=full";
 /// What no rule allows.
 pub const DENIED: &str = "/api/v1/namespaces/dx/pods";
 

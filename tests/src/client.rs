@@ -38,16 +38,15 @@ const PATIENCE: Duration = Duration::from_secs(30);
 impl Client {
     /// `url` is `https://HOST:PORT`; the server must have a certificate of `ca`.
     pub fn new(url: &str, ca: &Path) -> Result<Self> {
-        let address = url.strip_prefix("https://").context("not an https URL")?;
-        let (host, port) = address.split_once(':').context("no port")?;
+        let (host, port) = address(url)?;
         let tls = Arc::new(tls(ca, b"http/1.1")?);
-        Ok(Self {
-            host: host.to_owned(),
-            port: port.parse()?,
-            tls,
-            headers: Vec::new(),
-            patience: PATIENCE,
-        })
+        Ok(Self { host, port, tls, headers: Vec::new(), patience: PATIENCE })
+    }
+
+    /// The same client, for the same server at another address.
+    pub fn at(&self, url: &str) -> Result<Self> {
+        let (host, port) = address(url)?;
+        Ok(Self { host, port, ..self.clone() })
     }
 
     /// A client that sends this header with every request.
@@ -198,6 +197,13 @@ impl fmt::Debug for Response {
 }
 
 /// TLS to servers with a certificate of `ca`, for this protocol only.
+/// Host and port of `https://HOST:PORT`.
+fn address(url: &str) -> Result<(String, u16)> {
+    let address = url.strip_prefix("https://").context("not an https URL")?;
+    let (host, port) = address.split_once(':').context("no port")?;
+    Ok((host.to_owned(), port.parse()?))
+}
+
 pub(crate) fn tls(ca: &Path, protocol: &[u8]) -> Result<ClientConfig> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(ca)? {

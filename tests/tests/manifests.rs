@@ -135,6 +135,29 @@ fn what_commands_print_is_what_is_deployed() {
     }
 }
 
+/// What a component merges into a list takes the place of all that was there.
+#[test]
+fn components_only_add_to_what_the_network_policy_lets_pass() {
+    let rules = |objects: &[Value]| {
+        let of = |policy: &Value, way: &str| policy["spec"][way].as_array().unwrap().clone();
+        let is = |object: &&Value| {
+            object["kind"] == "NetworkPolicy" && object["metadata"]["name"] == "keyhole"
+        };
+        let policy = objects.iter().find(is)?;
+        Some([of(policy, "ingress"), of(policy, "egress")].concat())
+    };
+    let base = rules(&built(&root().join("k8s/base"))).unwrap();
+    assert_eq!(base.len(), 3);
+    for component in folders("k8s/components") {
+        let rules = rules(&built(&with_component(&component, "")));
+        // Envoy Gateway's Envoy has none.
+        assert_eq!(rules.is_none(), component == "k8s/components/envoy-gateway");
+        for rule in base.iter().filter(|_| rules.is_some()) {
+            assert!(rules.as_ref().unwrap().contains(rule), "{component}: {rule}");
+        }
+    }
+}
+
 /// The filter of a ConfigMap is unpacked by a shell, and only as it was packed.
 #[test]
 fn a_filter_from_a_configmap_is_the_one_that_was_put_there() {

@@ -11,7 +11,7 @@ use super::authz::Protocol;
 use super::gateway::{Gateway, Words, config, wasm};
 use super::load::status;
 use super::server::Server;
-use super::{Core, DENIED, KEY, LIST, free_port};
+use super::{Core, DENIED, KEY, LIST, POD, free_port};
 use crate::issuer::Pair;
 use crate::sample;
 use crate::stack::{kubectl, root};
@@ -34,6 +34,7 @@ enum Kind {
     Keyhole {
         clients: usize,
         rules: usize,
+        path: &'static str,
     },
     /// Whose client presents a token.
     Keyless,
@@ -60,9 +61,10 @@ pub const ALL: &[Contestant] = &[
     Contestant { name: "native",            quick: true,  kind: Kind::Filters("native"),                      what: "api_key_auth, rbac and credential_injector: paths, not Kubernetes" },
     Contestant { name: "lua",               quick: false, kind: Kind::Filters("lua"),                         what: "the same checks in Lua" },
     Contestant { name: "nothing",           quick: true,  kind: Kind::Nothing,                                what: "a Wasm filter that does nothing" },
-    Contestant { name: "keyhole",           quick: true,  kind: Kind::Keyhole { clients: 1, rules: 20 },      what: "1 client, 20 rules" },
-    Contestant { name: "keyhole, 100",      quick: false, kind: Kind::Keyhole { clients: 100, rules: 100 },   what: "100 clients, 100 rules" },
-    Contestant { name: "keyhole, 10,000",   quick: true,  kind: Kind::Keyhole { clients: 10_000, rules: 1000 }, what: "10,000 clients, 1,000 rules" },
+    Contestant { name: "keyhole",           quick: true,  kind: Kind::Keyhole { clients: 1, rules: 20, path: POD }, what: "1 client, 20 rules" },
+    Contestant { name: "keyhole, 100",      quick: false, kind: Kind::Keyhole { clients: 100, rules: 100, path: POD }, what: "100 clients, 100 rules" },
+    Contestant { name: "keyhole, 10,000",   quick: true,  kind: Kind::Keyhole { clients: 10_000, rules: 1000, path: POD }, what: "10,000 clients, 1,000 rules" },
+    Contestant { name: "keyhole, a list",   quick: false, kind: Kind::Keyhole { clients: 1, rules: 20, path: LIST }, what: "1 client, 20 rules, a list that is made compact" },
     Contestant { name: "keyhole, token",    quick: true,  kind: Kind::Keyless,                                what: "1 client, 20 rules; by a token of 1.5 KB instead of a key" },
     Contestant { name: "ext_authz, HTTP",   quick: true,  kind: Kind::Authz(Protocol::Http),                  what: "a service that allows everything at once" },
     Contestant { name: "ext_authz, gRPC",   quick: false, kind: Kind::Authz(Protocol::Grpc),                  what: "the same over gRPC" },
@@ -77,7 +79,20 @@ impl Contestant {
 
     /// With a policy of this size.
     pub const fn keyhole(clients: usize, rules: usize) -> Self {
-        Self { name: "keyhole", what: "", quick: false, kind: Kind::Keyhole { clients, rules } }
+        Self {
+            name: "keyhole",
+            what: "",
+            quick: false,
+            kind: Kind::Keyhole { clients, rules, path: POD },
+        }
+    }
+
+    /// What is asked of it.
+    pub const fn path(&self) -> &'static str {
+        match self.kind {
+            Kind::Keyhole { path, .. } => path,
+            _ => POD,
+        }
     }
 
     /// Not every machine has nginx.
@@ -108,7 +123,7 @@ impl Contestant {
             Kind::Bare => (gateway("", &words)?, None),
             Kind::Filters(file) => (gateway(&config(file)?, &words)?, None),
             Kind::Nothing => (gateway(&config("nothing")?, &words)?, None),
-            Kind::Keyhole { clients, rules } => {
+            Kind::Keyhole { clients, rules, .. } => {
                 (keyhole(&sample::text_with_key(KEY, clients, rules))?, None)
             }
             Kind::Keyless => {
@@ -131,10 +146,10 @@ impl Contestant {
             Kind::Nginx => (nginx_proxy(&dir, &words)?, None),
         };
         let mut running = Running { contestant: self, port, credential, proxy, service };
-        let credential = &running.credential;
-        running.proxy.wait(|| status(port, LIST, credential).is_ok_and(|code| code == 200))?;
+        let (path, credential) = (self.path(), &running.credential);
+        running.proxy.wait(|| status(port, path, credential).is_ok_and(|code| code == 200))?;
         if self.judges() {
-            let stranger = status(port, LIST, "x-api-key: x")?;
+            let stranger = status(port, POD, "x-api-key: x")?;
             let denied = status(port, DENIED, credential)?;
             ensure!((stranger, denied) == (401, 403), "{}: {stranger} {denied}", self.name);
         }
@@ -174,7 +189,7 @@ fn kubectl_proxy(dir: &Path, words: &Words) -> Result<Gateway> {
     fs::write(&config, words.fill(text))?;
     let mut proxy = kubectl();
     proxy.arg("--kubeconfig").arg(&config).args(["proxy", &format!("--port={port}")]);
-    proxy.arg(format!("--accept-paths=^{LIST}$"));
+    proxy.arg(format!("--accept-paths=^{POD}$"));
     let server = Server::start(Core::Gateway, &mut proxy, &dir.join("kubectl.log"))?;
     Ok(Gateway { port, server })
 }

@@ -12,7 +12,7 @@ use super::contestant::{Contestant, Running};
 use super::gateway::{Gateway, Words};
 use super::load::Load;
 use super::report::Spread;
-use super::{LARGE_LIST, LIST};
+use super::{LARGE_LIST, LIST, POD};
 
 const ROUNDS: usize = 5;
 const CONNECTIONS: u32 = 16;
@@ -46,7 +46,7 @@ pub fn measure(dir: &Path, duration: Duration) -> Result<Scale> {
     let words = Words::new()?;
     let upstream = Gateway::upstream(dir, &words)?;
     let words = words.with("UPSTREAM", upstream.port);
-    let load = Load { path: LIST, body_bytes: 0, connections: CONNECTIONS, duration };
+    let load = Load { path: POD, body_bytes: 0, connections: CONNECTIONS, duration };
 
     let (bare, bare_takes) = started(Contestant::BARE, dir, &words)?;
     let mut policies = Vec::new();
@@ -68,8 +68,13 @@ pub fn measure(dir: &Path, duration: Duration) -> Result<Scale> {
         [(1 << 10, "1 KB"), (64 << 10, "64 KB"), (1 << 20, "1 MB"), (10 << 20, "10 MB")];
     let bodies =
         bodies.map(|(n, size)| (format!("a body of {size}"), Load { body_bytes: n, ..load }));
-    let list = ("a list of 4 MB back".to_owned(), Load { path: LARGE_LIST, ..load });
-    for (what, load) in loads.into_iter().chain(bodies).chain([list]) {
+    let lists = [
+        ("a list of 2 KB back, compact", LIST),
+        ("4 MB back", LARGE_LIST),
+        ("4 MB back, compact", LARGE_LIST.trim_end_matches("?view=full")),
+    ];
+    let lists = lists.map(|(what, path)| (what.to_owned(), Load { path, ..load }));
+    for (what, load) in loads.into_iter().chain(bodies).chain(lists) {
         println!("{what}");
         let (bare_us, keyhole_us) = (cpu(&load, &bare)?, cpu(&load, &keyhole)?);
         traffic.push(TrafficRow { what, bare_us, keyhole_us });
@@ -105,12 +110,12 @@ impl fmt::Display for Scale {
                 "{clients:>6} clients, {rules:>4} rules {load_seconds:>10.1} s {megabytes:>8.1} MB {median:>9.1} us ({low:.1}, {high:.1})"
             )?;
         }
-        writeln!(f, "\n                      bare     keyhole   difference")?;
+        writeln!(f, "\n                                bare     keyhole   difference")?;
         for TrafficRow { what, bare_us, keyhole_us } in &self.traffic {
             let (bare, keyhole) = (bare_us.median, keyhole_us.median);
             writeln!(
                 f,
-                "{what:<20} {bare:>8.1} us {keyhole:>8.1} us {:>+9.1} us",
+                "{what:<30} {bare:>8.1} us {keyhole:>8.1} us {:>+9.1} us",
                 keyhole - bare
             )?;
         }

@@ -12,7 +12,7 @@ use keyhole_tests::bench::contestant::{ALL, Contestant, Running};
 use keyhole_tests::bench::gateway::{Gateway, Words};
 use keyhole_tests::bench::load::Load;
 use keyhole_tests::bench::report::{Report, Round, Row};
-use keyhole_tests::bench::{LIST, scale};
+use keyhole_tests::bench::scale;
 use serde_json::json;
 
 const CONNECTIONS: u32 = 16;
@@ -86,7 +86,7 @@ impl Plan {
             all.push(contestant.start(dir, &words)?);
         }
         for running in &all {
-            self.load(1).saturate(running.port, &running.credential)?;
+            self.load(running, 1).saturate(running.port, &running.credential)?;
         }
         let mut rows: Vec<Row> = Vec::new();
         for Running { contestant, .. } in &all {
@@ -110,7 +110,7 @@ impl Plan {
     }
 
     fn measure(&self, running: &Running) -> Result<Round> {
-        let load = self.load(self.seconds);
+        let load = self.load(running, self.seconds);
         let before = running.cpu()?;
         let requests = load.saturate(running.port, &running.credential)? as f64;
         let after = running.cpu()?;
@@ -127,8 +127,13 @@ impl Plan {
         })
     }
 
-    fn load(&self, seconds: u64) -> Load {
+    fn load(&self, running: &Running, seconds: u64) -> Load {
         let duration = Duration::from_secs(seconds);
-        Load { path: LIST, body_bytes: 0, connections: CONNECTIONS, duration }
+        Load {
+            path: running.contestant.path(),
+            body_bytes: 0,
+            connections: CONNECTIONS,
+            duration,
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Requests are looked up in the access log by their ids.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -41,6 +42,16 @@ fn assert_says(entry: &Value, expected: &Value) {
     for (field, value) in expected.as_object().unwrap() {
         assert_eq!(&entry[field], value, "{field} of {entry}");
     }
+}
+
+pub(crate) fn the_filter_has_nothing_to_warn_of(stack: &Stack) {
+    let log = fs::read_to_string(stack.var("KEYHOLE_ENVOY_LOG")).unwrap();
+    let (told, warned): (Vec<&str>, Vec<&str>) = log
+        .lines()
+        .filter(|line| line.contains("[wasm]"))
+        .partition(|line| line.contains("[info]"));
+    assert!(told.iter().any(|line| line.contains("active: clients 1")), "{log}");
+    assert!(warned.is_empty(), "{warned:#?}");
 }
 
 #[rustfmt::skip]

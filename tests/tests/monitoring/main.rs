@@ -45,6 +45,7 @@ fn a_real_prometheus_finds_what_the_page_the_alerts_and_the_dashboard_name() {
             prometheus.query(count).is_ok_and(|samples| !samples.is_empty())
         })
         .unwrap();
+    log::the_filter_has_nothing_to_warn_of(&stack);
     log::a_request_is_looked_up_by_its_id(&stack);
     alerts::a_refused_policy_fires_its_alert(&stack, &prometheus);
     alerts::a_token_that_is_stale_is_seen(&stack, &prometheus);

@@ -58,7 +58,8 @@ pub(crate) fn gateway() -> MutexGuard<'static, Gateway> {
 impl Gateway {
     /// As the documentation tells it: an image, a certificate, `kubectl apply -k`, a policy.
     fn deploy() -> Self {
-        let stack = stack();
+        let state = root().join("target/e2e/node");
+        let stack = stack(&state, HOST, &state.join("pki/ca.crt"));
         load_image(stack.state());
         let namespaces = "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: keyhole}\n\
                           ---\napiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n";
@@ -89,6 +90,19 @@ impl Gateway {
         gateway.is_rolled_out();
         gateway.everybody_is_served();
         gateway
+    }
+
+    /// The same gateway, as clients call it by another name.
+    pub(crate) fn called_by(&self, host: &str) -> Self {
+        let stack = stack(&self.state().join(host), host, self.var("KEYHOLE_CA").as_ref());
+        let url = stack.var("KEYHOLE_URL");
+        let at = |caller: &Caller| Caller {
+            client: caller.client.at(url).unwrap(),
+            account: caller.account.clone(),
+        };
+        let callers = self.callers.iter().map(at).collect();
+        let (key, operator) = (self.key.clone(), self.operator.clone());
+        Self { stack, key, operator, policy: self.policy.clone(), callers }
     }
 
     /// `kubectl apply`, of the policy and of what the gateway may do for it.
@@ -242,25 +256,24 @@ pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) -> Duratio
     start.elapsed()
 }
 
-/// The cluster that `scripts/cluster exec` has put into the environment.
-fn stack() -> Stack {
+/// The cluster that `scripts/cluster exec` has put into the environment, with a gateway that
+/// clients call by this name.
+fn stack(state: &Path, host: &str, ca: &Path) -> Stack {
     let var = |name: &str| env::var(name).unwrap_or_default();
     let kubeconfig = var("KUBECONFIG");
     assert!(!kubeconfig.is_empty(), "run this by scripts/cluster exec");
-    let state = root().join("target/e2e/node");
-    fs::create_dir_all(&state).unwrap();
+    fs::create_dir_all(state).unwrap();
     let audit_log = var("KEYHOLE_AUDIT_LOG");
-    let ca = state.join("pki/ca.crt");
     let vars = format!(
-        "KEYHOLE_URL=https://{HOST}:443\nKEYHOLE_CA={}\nKUBECONFIG={kubeconfig}\nKEYHOLE_AUDIT_LOG={audit_log}\n",
+        "KEYHOLE_URL=https://{host}:443\nKEYHOLE_CA={}\nKUBECONFIG={kubeconfig}\nKEYHOLE_AUDIT_LOG={audit_log}\n",
         ca.display()
     );
     fs::write(state.join("env"), vars).unwrap();
     fs::write(state.join("processes"), "").unwrap();
-    Stack::running(&state).unwrap()
+    Stack::running(state).unwrap()
 }
 
-fn script(name: &str, arguments: &[&str]) {
+pub(crate) fn script(name: &str, arguments: &[&str]) {
     let output =
         Command::new(root().join("scripts").join(name)).args(arguments).output().unwrap();
     assert!(output.status.success(), "{name}: {output:?}");

@@ -4,12 +4,14 @@
 //!
 //! ```text
 //! scripts/cluster up
-//! scripts/cluster exec cargo test -p keyhole-tests --test node -- --ignored --nocapture --test-threads 1
+//! scripts/cluster exec cargo test -p keyhole-tests --test node -- --ignored --nocapture --test-threads 1 --skip ingress::
 //! ```
 
 mod disruptions;
+mod envoy_gateway;
 mod footprint;
 mod gateway;
+mod ingress;
 mod pods;
 mod report;
 mod rights;

@@ -2,7 +2,7 @@
 
 use keyhole_tests::sp_invoke::{Answer, Call};
 
-use crate::gateway::{eventually, gateway};
+use crate::gateway::{Gateway, eventually, gateway};
 
 const PODS: &str = "/api/v1/namespaces/default/pods";
 const POD: &str = "/api/v1/namespaces/default/pods/from-sql";
@@ -12,7 +12,10 @@ const ACCOUNT: &str = "system:serviceaccount:default:api-reader";
 #[test]
 #[ignore = "needs scripts/cluster"]
 fn the_articles_story_goes_as_told() {
-    let gateway = gateway();
+    must_go_as_told(&gateway());
+}
+
+pub(crate) fn must_go_as_told(gateway: &Gateway) {
     let (sql_server, base) = (gateway.sql_server(), gateway.base());
     let call = |method, path: &str, payload, credential: bool| -> Answer {
         let url = format!("{base}{path}");

@@ -123,6 +123,9 @@ impl Report {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { area, level, found, mend } = self;
+        // Parts of it others have written.
+        let moves = |char: char| char.is_control() && char != '\n';
+        let found = found.replace(moves, "\u{fffd}");
         write!(f, "{} {:<11} {found}", level.mark(), area.as_str())?;
         match mend {
             Some(mend) => write!(f, "\n{:14}mend: {mend}", ""),
@@ -156,5 +159,18 @@ impl Level {
             Self::Problem => "x",
             Self::Warning => "!",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_have_written_moves_no_cursor() {
+        let mut report = Report::default();
+        report.ok(Area::Url, "503: \u{1b}[2J\rhealthy\u{9b}0m\nnext");
+        let shown: Vec<String> = report.findings.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["✓ url         503: \u{fffd}[2J\u{fffd}healthy\u{fffd}0m\nnext"]);
     }
 }

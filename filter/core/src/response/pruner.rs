@@ -10,7 +10,7 @@
 //! All else stays byte by byte, but for space; so does what is no JSON.
 
 use alloc::vec::Vec;
-use core::mem;
+use core::{mem, slice};
 
 use super::view;
 
@@ -205,37 +205,28 @@ impl Pruner {
         rest: &'a [u8],
         out: &mut Vec<u8>,
     ) -> &'a [u8] {
-        let mut after = rest;
-        let mut ended = false;
-        loop {
-            after = text.skip(after);
-            let Some((byte, next)) = after.split_first() else { break };
-            // Of what is around a number.
-            if text == Text::Outside && depth == 0 && matches!(byte, b',' | b']' | b'}') {
-                ended = true;
-                break;
+        let mut bytes = rest.iter();
+        // Of a value that has ended: how many bytes more have been read.
+        let ended = loop {
+            let Some(byte) = text.next(&mut bytes) else { break None };
+            match (text, byte) {
+                (Text::Outside, b'[' | b'{') => depth = depth.saturating_add(1),
+                (Text::Outside, b',' | b']' | b'}') if depth == 0 => break Some(1),
+                (Text::Outside, b']' | b'}') => depth = depth.saturating_sub(1),
+                _ => text = text.after(*byte),
             }
-            depth = match (text, byte) {
-                (Text::Outside, b'[' | b'{') => depth.saturating_add(1),
-                (Text::Outside, b']' | b'}') => depth.saturating_sub(1),
-                _ => depth,
-            };
-            ended = depth == 0
-                && matches!((text, byte), (Text::Outside, b']' | b'}') | (Text::Inside, b'"'));
-            text = text.after(*byte);
-            after = next;
-            if ended {
-                break;
+            if depth == 0 && text == Text::Outside {
+                break Some(0);
             }
-        }
-        let length = rest.len().saturating_sub(after.len());
+        };
+        let unread = bytes.as_slice().len().saturating_add(ended.unwrap_or(0));
+        let length = rest.len().saturating_sub(unread);
+        let (value, after) = rest.split_at_checked(length).unwrap_or((rest, &[]));
         if kept {
-            out.extend_from_slice(
-                rest.split_at_checked(length).map_or(rest, |(value, _)| value),
-            );
+            out.extend_from_slice(value);
         }
         self.state = State::Within { kept, depth, text };
-        if ended {
+        if ended.is_some() {
             self.leave();
         }
         after
@@ -275,15 +266,15 @@ impl Place {
 // === impl Text ===
 
 impl Text {
-    /// From the first byte on that may matter; nearly all of a document does not.
-    fn skip(self, rest: &[u8]) -> &[u8] {
-        let matters = |byte: &u8| match self {
-            Self::Outside => matches!(byte, b'"' | b',' | b'[' | b']' | b'{' | b'}'),
-            Self::Inside => matches!(byte, b'"' | b'\\'),
-            Self::Escaped => true,
-        };
-        let at = rest.iter().position(matters).unwrap_or(rest.len());
-        rest.split_at_checked(at).map_or(&[], |(_, rest)| rest)
+    /// The next byte that may matter; nearly all of a document does not.
+    fn next<'a>(self, bytes: &mut slice::Iter<'a, u8>) -> Option<&'a u8> {
+        match self {
+            Self::Outside => {
+                bytes.find(|byte| matches!(byte, b'"' | b',' | b'[' | b']' | b'{' | b'}'))
+            }
+            Self::Inside => bytes.find(|byte| matches!(byte, b'"' | b'\\')),
+            Self::Escaped => bytes.next(),
+        }
     }
 
     const fn after(self, byte: u8) -> Self {
