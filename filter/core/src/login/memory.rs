@@ -10,7 +10,7 @@ use super::LoginRefused;
 use crate::pod::lifecycle::Flight;
 use crate::policy::Holder;
 use crate::policy::key::KeyDigest;
-use crate::time::Steady;
+use crate::time::{Steady, UnixTime};
 
 /// Only who has a valid token gets into it: a stranger does not crowd anybody out.
 const MOST_ACCEPTED: usize = 4096;
@@ -37,6 +37,8 @@ pub(super) struct Accepted {
     /// What brought the key, or a later one that brought the same.
     pub(super) flight: Option<Flight>,
     pub(super) ends_at: Steady,
+    /// The same, by this machine's clock.
+    pub(super) until: UnixTime,
 }
 
 #[derive(Debug)]
@@ -48,6 +50,11 @@ struct Refused {
 // === impl Memory ===
 
 impl Memory {
+    /// What was refused may not be any more; whose the others are is asked again.
+    pub(super) fn policy_loaded(&mut self) {
+        self.refused.clear();
+    }
+
     pub(super) fn accepted(
         &mut self,
         digest: &KeyDigest,

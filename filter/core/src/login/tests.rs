@@ -1,5 +1,6 @@
 //! Tokens that were made to deceive, and the life of those that are good.
 
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -13,6 +14,7 @@ use jwt_simple::prelude::{
     NoCustomClaims, RS256KeyPair, RSAKeyPairLike, UnixTimeStamp,
 };
 use serde::Serialize;
+use serde_json::json;
 
 use super::*;
 use crate::admit::{Arrival, Verdict};
@@ -344,7 +346,7 @@ fn a_stranger_costs_no_signature_and_one_who_knows_much_only_so_many() {
 }
 
 #[test]
-fn a_token_is_remembered_until_it_expires_and_for_its_policy_only() {
+fn a_token_is_remembered_until_it_expires_while_its_key_is_the_same() {
     let pair = ES256KeyPair::generate().with_key_id("a");
     let policies = [0, 1].map(|_| policy(&of_sql(&written(&published(&[&pair]))), ""));
     let other = ES256KeyPair::generate().with_key_id("a");
@@ -359,9 +361,66 @@ fn a_token_is_remembered_until_it_expires_and_for_its_policy_only() {
     assert_eq!(story(&policies[0], 0), known(1));
     assert_eq!(story(&policies[0], 3659), known(0));
     assert_eq!(story(&policies[0], 3660), ("it has expired".to_string(), 0));
-    assert_eq!(story(&policies[1], 10), known(1));
     assert_eq!(story(&policies[1], 10), known(0));
     assert_eq!(story(&changed, 10), ("its signature is wrong".to_string(), 0));
+}
+
+#[test]
+fn a_token_ends_by_the_wall_clock_of_a_machine_that_slept() {
+    let pair = ES256KeyPair::generate().with_key_id("a");
+    let policy = policy(&of_sql(&written(&published(&[&pair]))), "");
+    let (mut logins, token) = (Logins::default(), signed(&pair));
+    assert_eq!(judge(&mut logins, &policy, &token, at(0)), "sql");
+    let woken = Now { wall: at(100_000).wall, ..at(5) };
+    assert_eq!(judge(&mut logins, &policy, &token, woken), "it has expired");
+}
+
+#[test]
+fn a_stranger_without_a_subject_of_the_policy_costs_others_nothing() {
+    let pair = ES256KeyPair::generate().with_key_id("a");
+    let policy = policy(&of_sql(&written(&published(&[&pair]))), "");
+    let mut logins = Logins::default();
+    let head = part(r#"{"alg":"none","kid":"a"}"#);
+    for n in 0..1000 {
+        let claims = json!({"iss": ISSUER, "aud": AUDIENCE, "sub": format!("nobody{n}"), "exp": START + 3600});
+        let forged = format!("{head}.{}.AAAA", part(&claims.to_string()));
+        assert_eq!(
+            judge(&mut logins, &policy, &forged, at(0)),
+            format!("no client has the subject `nobody{n}`, or claims that it has")
+        );
+    }
+    assert_eq!(judge(&mut logins, &policy, &signed(&pair), at(0)), "sql");
+}
+
+#[test]
+fn whoever_was_known_is_known_after_a_change_of_the_policy() {
+    let pair = ES256KeyPair::generate().with_key_id("a");
+    let policies = [0, 1].map(|_| policy(&of_sql(&written(&published(&[&pair]))), ""));
+    let mut logins = Logins::default();
+    let tokens: Vec<String> = (0..300).map(|_| signed(&pair)).collect();
+    for (second, some) in tokens.chunks(40).enumerate() {
+        for token in some {
+            assert_eq!(judge(&mut logins, &policies[0], token, at(second as u64)), "sql");
+        }
+    }
+    logins.policy_loaded(&policies[1]);
+    for token in &tokens {
+        assert_eq!(judge(&mut logins, &policies[1], token, at(20)), "sql");
+    }
+}
+
+#[test]
+fn each_issuer_has_a_slot_of_its_own() {
+    let of = |issuer: &str, cluster: &str| {
+        format!(
+            "{{issuer: \"{issuer}\", audience: x, subject: a, jwksUri: \"https://k.example/keys\", cluster: \"{cluster}\"}}"
+        )
+    };
+    let tokens = [of("https://a.example", "t/idp"), of("https://a.example/t", "idp")];
+    let policy = policy(&tokens.join(", "), "");
+    let slots: BTreeSet<String> =
+        policy.issuers.remotes().map(|own| own.shared_key()).collect();
+    assert_eq!(slots.len(), 2);
 }
 
 /// A worker, an issuer that publishes keys, and who calls.

@@ -110,6 +110,12 @@ impl Issuer {
         }
     }
 
+    /// Whether it can be anybody's, by what costs nothing to look at.
+    pub(crate) fn may_know(&self, token: &dyn Bearer) -> bool {
+        let subject = token.subject();
+        !self.demands.is_empty() || subject.is_some_and(|own| self.subjects.contains_key(own))
+    }
+
     /// Whose token it is. A token that fits two clients is nobody's: who wrote the policy
     /// has not said which.
     pub(crate) fn owner(&self, token: &dyn Bearer) -> Result<&Owner, NoClient> {
@@ -154,6 +160,6 @@ impl Remote {
     /// Where the keys lie in shared memory; the number is that of the format.
     pub(crate) fn shared_key(&self) -> String {
         let Self { issuer, cluster, authority, path } = self;
-        format!("issuer/1/{issuer}/{cluster}/{authority}{path}")
+        format!("issuer/2/{issuer} {cluster} {authority}{path}")
     }
 }
