@@ -1,6 +1,6 @@
 //! Who is measured.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, UNIX_EPOCH};
 use std::{env, fs};
@@ -9,7 +9,7 @@ use anyhow::{Result, ensure};
 
 use super::authz::Protocol;
 use super::gateway::{Gateway, Words, config, wasm};
-use super::load::status;
+use super::load::{status, tool};
 use super::server::Server;
 use super::{Core, DENIED, KEY, LIST, POD, free_port};
 use crate::issuer::Pair;
@@ -93,11 +93,6 @@ impl Contestant {
             Kind::Keyhole { path, .. } => path,
             _ => POD,
         }
-    }
-
-    /// Not every machine has nginx.
-    pub fn is_here(&self) -> bool {
-        !matches!(self.kind, Kind::Nginx) || nginx().is_some()
     }
 
     /// Whether it looks at keys and rules.
@@ -194,18 +189,13 @@ fn kubectl_proxy(dir: &Path, words: &Words) -> Result<Gateway> {
     Ok(Gateway { port, server })
 }
 
-fn nginx() -> Option<PathBuf> {
-    let folders = ["/usr/sbin", "/usr/local/sbin", "/usr/bin"].map(Path::new);
-    folders.iter().map(|folder| folder.join("nginx")).find(|file| file.exists())
-}
-
 fn nginx_proxy(dir: &Path, words: &Words) -> Result<Gateway> {
     let port = free_port()?;
     let file = dir.join("nginx.conf");
     let text = fs::read_to_string(root().join("tests/envoy/bench/nginx.conf"))?;
     fs::write(&file, words.with("PORT", port).with("DIR", dir.display()).fill(&text))?;
-    let mut nginx = Command::new(nginx().unwrap_or_default());
-    nginx.arg("-c").arg(&file);
+    let mut nginx = Command::new(tool("nginx"));
+    nginx.args(["-e", "stderr", "-p"]).arg(dir).arg("-c").arg(&file);
     let server = Server::start(Core::Gateway, &mut nginx, &dir.join("nginx.log"))?;
     Ok(Gateway { port, server })
 }

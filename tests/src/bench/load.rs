@@ -93,7 +93,7 @@ pub fn status(port: u16, path: &str, credential: &str) -> Result<u16> {
 }
 
 /// What `scripts/bench` has installed.
-fn tool(name: &str) -> PathBuf {
+pub(super) fn tool(name: &str) -> PathBuf {
     root().join(".tools/bench/bin").join(name)
 }
 

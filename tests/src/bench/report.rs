@@ -167,7 +167,11 @@ impl fmt::Display for Report {
             writeln!(f, " {:>14.1} MB", row.rss_bytes as f64 / f64::from(1 << 20))?;
         }
         for Ratio { what, is, at_most } in self.ratios() {
-            let verdict = if is <= at_most { "as promised" } else { "MISSED" };
+            let verdict = match is {
+                ..0.0 => "too noisy to tell",
+                is if is <= at_most => "as promised",
+                _ => "MISSED",
+            };
             writeln!(f, "{what}: {is:.2} (at most {at_most}): {verdict}")?;
         }
         Ok(())

@@ -79,7 +79,7 @@ impl Plan {
         let words = Words::new()?;
         let upstream = Gateway::upstream(dir, &words)?;
         let words = words.with("UPSTREAM", upstream.port);
-        let chosen = |own: &&Contestant| own.is_here() && (own.quick || !self.quick);
+        let chosen = |own: &&Contestant| own.quick || !self.quick;
         let mut all = Vec::new();
         for contestant in ALL.iter().filter(chosen) {
             println!("starting: {}", contestant.name);
