@@ -10,21 +10,22 @@ use core::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use super::{MOST_VALUES, Quoted, Unreadable, Value};
+use super::{Quoted, Unreadable, Value};
 use crate::config::document::MAX_DEPTH;
 
 /// Reads a value that lies this deep.
 #[derive(Clone, Copy)]
 struct Level<'c> {
     depth: usize,
+    most: usize,
     /// How many more values there may be.
     left: &'c Cell<usize>,
 }
 
-pub(super) fn read(text: &str) -> Result<Value, Unreadable> {
+pub(super) fn read_up_to(most: usize, text: &str) -> Result<Value, Unreadable> {
     let mut json = serde_json::Deserializer::from_str(text);
-    let left = Cell::new(MOST_VALUES);
-    let value = Level { depth: 0, left: &left }.deserialize(&mut json);
+    let left = Cell::new(most);
+    let value = Level { depth: 0, most, left: &left }.deserialize(&mut json);
     let whole = value.and_then(|value| json.end().map(|()| value));
     whole.map_err(|error| Unreadable::Json(error.to_string()))
 }
@@ -45,7 +46,7 @@ impl<'de> DeserializeSeed<'de> for Level<'_> {
             return Err(D::Error::custom(format!("nested more than {MAX_DEPTH} levels deep")));
         }
         let Some(left) = self.left.get().checked_sub(1) else {
-            return Err(D::Error::custom(format!("more than {MOST_VALUES} values")));
+            return Err(D::Error::custom(format!("more than {} values", self.most)));
         };
         self.left.set(left);
         deserializer.deserialize_any(self)
