@@ -17,15 +17,19 @@ use crate::config::document::MAX_DEPTH;
 #[derive(Clone, Copy)]
 struct Level<'c> {
     depth: usize,
+    values: &'c Values,
+}
+
+/// How many there may be, and how many more.
+struct Values {
     most: usize,
-    /// How many more values there may be.
-    left: &'c Cell<usize>,
+    left: Cell<usize>,
 }
 
 pub(super) fn read_up_to(most: usize, text: &str) -> Result<Value, Unreadable> {
     let mut json = serde_json::Deserializer::from_str(text);
-    let left = Cell::new(most);
-    let value = Level { depth: 0, most, left: &left }.deserialize(&mut json);
+    let values = Values { most, left: Cell::new(most) };
+    let value = Level { depth: 0, values: &values }.deserialize(&mut json);
     let whole = value.and_then(|value| json.end().map(|()| value));
     whole.map_err(|error| Unreadable::Json(error.to_string()))
 }
@@ -45,10 +49,11 @@ impl<'de> DeserializeSeed<'de> for Level<'_> {
         if self.depth > MAX_DEPTH {
             return Err(D::Error::custom(format!("nested more than {MAX_DEPTH} levels deep")));
         }
-        let Some(left) = self.left.get().checked_sub(1) else {
-            return Err(D::Error::custom(format!("more than {} values", self.most)));
+        let Values { most, left } = self.values;
+        let Some(fewer) = left.get().checked_sub(1) else {
+            return Err(D::Error::custom(format!("more than {most} values")));
         };
-        self.left.set(left);
+        left.set(fewer);
         deserializer.deserialize_any(self)
     }
 }
