@@ -307,7 +307,7 @@ mod tests {
             ("GET",     "/keyhole_a_b",               "the URL contains an API key or a token, which is leaked by this: replace it, and send it as the header `x-api-key` or `authorization`"),
             ("GET",     "/version?k%65yhole_a_b=1",   "the URL contains an API key or a token, which is leaked by this: replace it, and send it as the header `x-api-key` or `authorization`"),
             ("GET",     "/version?keyhole_a_b",       "the URL contains an API key or a token, which is leaked by this: replace it, and send it as the header `x-api-key` or `authorization`"),
-            ("GET",     "/version?token=eyJh.eyJp.c2ln", "the URL contains an API key or a token, which is leaked by this: replace it, and send it as the header `x-api-key` or `authorization`"),
+            ("GET",     "/version?token=eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJhIn0.c2lnbmF0dXJlc2lnbmF0dXJlc2lnbmF0dXJl", "the URL contains an API key or a token, which is leaked by this: replace it, and send it as the header `x-api-key` or `authorization`"),
             ("GET",     &longer,                      "the path and query are longer than 8192 bytes: shorten the selectors"),
             ("GET",     &long,                        "the path and query are longer than 8192 bytes: shorten the selectors"),
             ("GET",     "/api/v1/pods/web-0?watch=1", "the query parameter `watch` is not known for the verb `get`: leave it out"),

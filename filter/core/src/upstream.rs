@@ -93,7 +93,10 @@ mod tests {
             ("SQL\u{1b}Server", "keyhole/sql SQLServer"),
             ("keyhole_sql_0123", "keyhole/sql"),
             ("a key\u{1b}hole_sql_0123", "keyhole/sql"),
-            ("a eyJh.ey\u{1b}Jp.c2ln", "keyhole/sql"),
+            (
+                "a eyJhbGciOiJFUzI1NiJ9.ey\u{1b}Jpc3MiOiJhIn0.c2lnbmF0dXJlc2lnbmF0dXJlc2lnbmF0dXJl",
+                "keyhole/sql",
+            ),
         ] {
             assert_eq!(user_agent("sql", Some(own.as_bytes())), expected);
         }

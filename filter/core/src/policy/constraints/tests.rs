@@ -363,7 +363,10 @@ fn a_long_or_unprintable_value_is_cut() {
 
 #[test]
 fn a_key_or_a_token_is_not_quoted() {
-    for secret in ["keyhole_sql_abab", "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJhIn0.c2ln"] {
+    for secret in [
+        "keyhole_sql_abab",
+        "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJhIn0.c2lnbmF0dXJlc2lnbmF0dXJlc2lnbmF0dXJl",
+    ] {
         let body = format!(r#"{{"metadata":{{"name":"a-{secret}"}}}}"#);
         let sentence = judged("namePrefix: sql-", PODS, JSON, &body);
         let start = "metadata.name is `(an API key or a token)`:";
