@@ -304,6 +304,9 @@ roles:
             (KEYS, &tokens(ISSUER, "audience: a, subject: s", "enforcement: x"), "line 5: clients[0].tokens[0].enforcement: unknown field: write `issuer`, `audience`, `subject`, `claims`, `jwks`, `jwksUri` or `cluster`"),
             // the gateway's own credential is for its own cluster
             (KEYS, &tokens(ISSUER, "audience: a, subject: s", "jwksUri: 'https://kubernetes.default.svc/api/v1/secrets', cluster: kube-apiserver-gateway"), "line 5: clients[0].tokens[0].jwksUri: with the cluster `kube-apiserver-gateway` only the apiserver's own keys can be read: write `https://kubernetes.default.svc/openid/v1/jwks`, or another cluster"),
+            // nor is any other of its clusters an issuer's
+            (KEYS, &tokens(ISSUER, "audience: a, subject: s", "jwksUri: 'https://localhost/certs', cluster: admin"), "line 5: clients[0].tokens[0].cluster: `admin` is the gateway's own, for other ends: write a cluster that leads to the issuer, `kube-apiserver-gateway` for accounts of this cluster"),
+            (KEYS, &tokens(ISSUER, "audience: a, subject: s", "jwksUri: 'https://kubernetes.default.svc/openid/v1/jwks', cluster: kube-apiserver"), "line 5: clients[0].tokens[0].cluster: `kube-apiserver` is the gateway's own, for other ends: write a cluster that leads to the issuer, `kube-apiserver-gateway` for accounts of this cluster"),
             // several entries of one issuer
             (KEYS, &several("", "", "t"), "line 5: clients[0].tokens[0]: no entry of this issuer says where its keys are: add `jwksUri` and `cluster`, or `jwks`"),
             (KEYS, &several(FETCHED, "jwksUri: 'https://i.example.com/other', cluster: c", "t"), "line 5: clients[0].tokens[1].jwksUri: says otherwise than an earlier entry of this issuer: say once where its keys are"),

@@ -76,7 +76,7 @@ pub use pod::shared::{Changed, Seen, Shared, Unshared};
 pub use policy::account::Account;
 pub use policy::grant::Enforcement;
 pub use policy::hours::Hours;
-pub use policy::key::{KEY_PREFIX, KeyDigest, KeyInUrl, format_key};
+pub use policy::key::{KEY_PREFIX, KeyDigest, SecretInUrl, format_key};
 pub use policy::limits::{Exceeded, Limits, Rate};
 pub use policy::permissions::{PathTerm, Permission, Permissions, ResourceTerm, Scope, Term};
 pub use policy::rules::near::Dimension;

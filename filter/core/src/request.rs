@@ -23,7 +23,7 @@ use self::path::{Object, PathError, Target};
 use self::query::{Query, QueryError};
 use self::selector::pinned_name;
 use self::verb::Verb;
-use crate::policy::key::KeyInUrl;
+use crate::policy::key::SecretInUrl;
 
 /// The methods that Kubernetes clients need; byte-exact, as the apiserver compares them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -56,7 +56,7 @@ const OWN_PARAMETERS: [&str; 2] = ["for", "view"];
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum RequestError {
     #[error(transparent)]
-    KeyInUrl(#[from] KeyInUrl),
+    SecretInUrl(#[from] SecretInUrl),
     #[error("use GET, POST, PUT, PATCH or DELETE")]
     Method,
     #[error(transparent)]
@@ -117,7 +117,7 @@ impl<'a> Request<'a> {
         }
         let (path, query) = query::split_once(target, b'?');
         let path = path::checked(path)?;
-        KeyInUrl::check(path)?;
+        SecretInUrl::check(path)?;
         let query = Query::parse(query)?;
         let attributes = match Target::parse(path)? {
             Target::NonResource => {
@@ -304,9 +304,10 @@ mod tests {
             ("HEAD",    PODS,                         "use GET, POST, PUT, PATCH or DELETE"),
             ("get",     PODS,                         "use GET, POST, PUT, PATCH or DELETE"),
             ("OPTIONS", "/version",                   "use GET, POST, PUT, PATCH or DELETE"),
-            ("GET",     "/keyhole_a_b",               "the URL contains an API key, which is leaked by this: replace the key, and send it as the header `x-api-key`"),
-            ("GET",     "/version?k%65yhole_a_b=1",   "the URL contains an API key, which is leaked by this: replace the key, and send it as the header `x-api-key`"),
-            ("GET",     "/version?keyhole_a_b",       "the URL contains an API key, which is leaked by this: replace the key, and send it as the header `x-api-key`"),
+            ("GET",     "/keyhole_a_b",               "the URL contains an API key or a token, which is leaked by this: replace it, and send it as the header `x-api-key` or `authorization`"),
+            ("GET",     "/version?k%65yhole_a_b=1",   "the URL contains an API key or a token, which is leaked by this: replace it, and send it as the header `x-api-key` or `authorization`"),
+            ("GET",     "/version?keyhole_a_b",       "the URL contains an API key or a token, which is leaked by this: replace it, and send it as the header `x-api-key` or `authorization`"),
+            ("GET",     "/version?token=eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJhIn0.c2lnbmF0dXJlc2lnbmF0dXJlc2lnbmF0dXJl", "the URL contains an API key or a token, which is leaked by this: replace it, and send it as the header `x-api-key` or `authorization`"),
             ("GET",     &longer,                      "the path and query are longer than 8192 bytes: shorten the selectors"),
             ("GET",     &long,                        "the path and query are longer than 8192 bytes: shorten the selectors"),
             ("GET",     "/api/v1/pods/web-0?watch=1", "the query parameter `watch` is not known for the verb `get`: leave it out"),

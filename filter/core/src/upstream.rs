@@ -5,7 +5,7 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::policy::key::looks_like_key;
+use crate::policy::key::looks_like_secret;
 use crate::request::Method;
 use crate::request::carried::Carried;
 use crate::request::head::{Body, Head};
@@ -63,7 +63,7 @@ pub(crate) fn headers<'a>(
 }
 
 /// `keyhole/<client>`, then what the client calls itself, printable ASCII only; but no
-/// API key, for this is logged here and there.
+/// API key and no token, for this is logged here and there.
 fn user_agent(client: &str, own: Option<&[u8]>) -> String {
     let own = own.unwrap_or_default();
     let length = own.len().min(MAX_USER_AGENT_BYTES).saturating_add(client.len());
@@ -75,7 +75,7 @@ fn user_agent(client: &str, own: Option<&[u8]>) -> String {
         let printable = own.iter().filter(|byte| matches!(byte, b' '..=b'~'));
         agent.push(' ');
         agent.extend(printable.take(MAX_USER_AGENT_BYTES).map(|byte| char::from(*byte)));
-        if looks_like_key(&agent) {
+        if looks_like_secret(&agent) {
             agent.truncate(named);
         }
     }
@@ -87,12 +87,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_user_agent_has_the_client_and_no_key() {
+    fn a_user_agent_has_the_client_and_no_secret() {
         for (own, expected) in [
             ("", "keyhole/sql"),
             ("SQL\u{1b}Server", "keyhole/sql SQLServer"),
             ("keyhole_sql_0123", "keyhole/sql"),
             ("a key\u{1b}hole_sql_0123", "keyhole/sql"),
+            (
+                "a eyJhbGciOiJFUzI1NiJ9.ey\u{1b}Jpc3MiOiJhIn0.c2lnbmF0dXJlc2lnbmF0dXJlc2lnbmF0dXJl",
+                "keyhole/sql",
+            ),
         ] {
             assert_eq!(user_agent("sql", Some(own.as_bytes())), expected);
         }

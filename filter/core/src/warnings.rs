@@ -85,7 +85,22 @@ fn of_client(listed: &ListedClient, listing: &Listing) -> Vec<Problem> {
         );
         ("roles", message)
     });
-    report.into_iter().chain(in_vain).map(warning).collect()
+    let tokens = tokens(listed, client).into_iter().map(|message| ("tokens", message));
+    report.into_iter().chain(tokens).chain(in_vain).map(warning).collect()
+}
+
+/// What binds keys, but not tokens.
+fn tokens(listed: &ListedClient, client: &Client) -> Vec<String> {
+    if listed.tokens.is_empty() {
+        return Vec::new();
+    }
+    let from_anywhere = client.sources().ranges().is_empty().then_some(
+        "are taken from anywhere, whoever carried them away: add `sourceRanges` to this client",
+    );
+    let at_any_hour = listed.keys.iter().any(|key| key.hours.is_some()).then_some(
+        "are taken at any hour, though keys of this client have `hours`: make two clients, or remove one or the other",
+    );
+    from_anywhere.into_iter().chain(at_any_hour).map(ToOwned::to_owned).collect()
 }
 
 /// What rules allow on constraints, though another rule of the client asks nothing.

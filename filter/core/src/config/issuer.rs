@@ -24,6 +24,16 @@ pub(super) const LONGEST: usize = 512;
 /// These have fields of their own, or are checked anyway.
 const RESERVED: [&str; 6] = ["aud", "exp", "iat", "iss", "nbf", "sub"];
 
+/// Envoy clusters for other ends: no issuer is behind these.
+const OTHER_CLUSTERS: [&str; 6] = [
+    "admin",
+    "kube-apiserver",
+    "kube-apiserver-again",
+    "kube-apiserver-again-counted",
+    "kube-apiserver-watch",
+    "ratelimit",
+];
+
 /// Adds what a token of this client must say.
 pub(super) fn compile(
     owner: Owner,
@@ -214,6 +224,13 @@ fn remote(
         problems.add(&at.field("cluster"), message);
         return None;
     }
+    if OTHER_CLUSTERS.contains(&cluster) {
+        let message = format!(
+            "`{cluster}` is the gateway's own, for other ends: write a cluster that leads to the issuer, `{GATEWAY_CLUSTER}` for accounts of this cluster"
+        );
+        problems.add(&at.field("cluster"), message);
+        return None;
+    }
     // It has the gateway's own credential, which is for nobody else.
     if cluster == GATEWAY_CLUSTER && (authority != AUTHORITY || path != KEYS_PATH) {
         let message = format!(
@@ -228,4 +245,26 @@ fn remote(
 /// Printable ASCII without blanks, and not too much of it.
 fn is_plain(text: &str) -> bool {
     (1..=LONGEST).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_cluster_of_the_gateways_own_is_known_as_such() {
+        for bootstrap in [
+            include_str!("../../../../envoy/bootstrap.yaml"),
+            include_str!("../../../../k8s/components/ratelimit/bootstrap.yaml"),
+        ] {
+            let (_, clusters) = bootstrap.split_once("\n  clusters:\n").unwrap();
+            let (clusters, _) = clusters.split_once("\n\n").unwrap();
+            let names: Vec<&str> =
+                clusters.lines().filter_map(|line| line.strip_prefix("  - name: ")).collect();
+            assert!(names.contains(&GATEWAY_CLUSTER));
+            for name in names {
+                assert!(name == GATEWAY_CLUSTER || OTHER_CLUSTERS.contains(&name), "{name}");
+            }
+        }
+    }
 }

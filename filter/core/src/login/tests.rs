@@ -153,10 +153,12 @@ fn no_token_deceives() {
     let claiming = |json: &str| format!("{head}.{}.{signature}", part(json));
     let whole = |more: &str| format!(r#"{{"iss":"{ISSUER}","aud":"{AUDIENCE}","sub":"sql","exp":1800003600{more}}}"#);
     let deep = format!(r#","x":{}{}"#, "[".repeat(500), "]".repeat(500));
+    // The claims themselves, four of them, the list, and what is in it.
+    let listing = |values: usize| whole(&format!(r#","x":[0{}]"#, ",0".repeat(values - 7)));
     let hidden = format!(r#"{{"alg":"ES256","kid":"ec","x":"{}"}}"#, "x".repeat(7000));
 
     const NO_TOKEN: &str = "it is no JSON Web Token";
-    const TWICE: &str = "a part of it is no JSON object, or says something twice";
+    const TWICE: &str = "a part of it is no JSON object, says something twice, or has more than 512 values";
     const ALGORITHM: &str = "its algorithm is not that of its key";
     const SIGNATURE: &str = "its signature is wrong";
     const KEY: &str = "its issuer has no key of this id";
@@ -225,6 +227,9 @@ fn no_token_deceives() {
         ("two subjects, both signed",   ec.sign(with(SecondSubject { subject: "root".into() })).unwrap(), TWICE),
         ("claims twice, escaped",       claiming(&whole(r#","\u0069ss":"x""#)),                  TWICE),
         ("claims twice, deep inside",   claiming(&whole(r#","x":{"a":1,"a":2}"#)),               TWICE),
+        ("512 values",                  claiming(&listing(512)),                                 SIGNATURE),
+        ("513 values",                  claiming(&listing(513)),                                 TWICE),
+        ("513 values in the header",    headed(&good, &listing(513)),                            TWICE),
         ("claims that are a list",      claiming("[]"),                                          TWICE),
         ("claims nested too deep",      claiming(&whole(&deep)),                                 TWICE),
         // forms

@@ -10,6 +10,12 @@ use subtle::ConstantTimeEq;
 /// Every key that Keyhole makes starts with this, so that secret scanners find it.
 pub const KEY_PREFIX: &str = "keyhole_";
 
+/// What `{"` is in base64, at the start of a token and of its second part.
+const JWT_HEADER: &[u8] = b"eyJ";
+const JWT_CLAIMS: &[u8] = b".eyJ";
+/// Its signature alone has 86 characters or more, 43 if it is no signature.
+const SHORTEST_JWT: usize = 64;
+
 /// Longer keys are not looked at.
 pub(crate) const MAX_KEY_BYTES: usize = 512;
 
@@ -19,35 +25,40 @@ pub(crate) const MAX_KEY_BYTES: usize = 512;
 #[derive(Clone, Copy, Debug)]
 pub struct KeyDigest([u8; 32]);
 
-/// A URL is written to logs on its way; a key in it is known to all who read them.
+/// A URL is written to logs on its way; a key or a token in it is known to all who read them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
-    "the URL contains an API key, which is leaked by this: replace the key, and send it as the header `x-api-key`"
+    "the URL contains an API key or a token, which is leaked by this: replace it, and send it as the header `x-api-key` or `authorization`"
 )]
-pub struct KeyInUrl;
+pub struct SecretInUrl;
 
 /// Writes the key of `client`: `keyhole_<client>_<64 hex digits>`.
 pub fn format_key(client: &str, secret: &[u8; 32]) -> String {
     format!("{KEY_PREFIX}{client}_{}", base16ct::lower::encode_string(secret))
 }
 
-// === impl KeyInUrl ===
+// === impl SecretInUrl ===
 
-impl KeyInUrl {
+impl SecretInUrl {
     /// Checks a decoded part of a URL.
     pub(crate) fn check(part: &str) -> Result<(), Self> {
-        match looks_like_key(part) {
+        match looks_like_secret(part) {
             true => Err(Self),
             false => Ok(()),
         }
     }
 }
 
-/// Whether there may be a key in it: it is not to be quoted, then.
-pub(crate) fn looks_like_key(text: &str) -> bool {
+/// Whether there may be a key in it, or a JSON Web Token: it is not to be quoted, then.
+pub(crate) fn looks_like_secret(text: &str) -> bool {
     // Of every path, parameter and user agent: `contains` takes longer to prepare than this
     // takes for texts as short as these.
-    text.as_bytes().windows(KEY_PREFIX.len()).any(|part| part == KEY_PREFIX.as_bytes())
+    let find = |text: &[u8], part: &[u8]| text.windows(part.len()).position(|own| own == part);
+    let text = text.as_bytes();
+    let has_key = text.windows(KEY_PREFIX.len()).any(|part| part == KEY_PREFIX.as_bytes());
+    let after_header = || text.get(find(text, JWT_HEADER)?..);
+    let has_token = || after_header().is_some_and(|rest| find(rest, JWT_CLAIMS).is_some());
+    has_key || (text.len() >= SHORTEST_JWT && has_token())
 }
 
 // === impl KeyDigest ===
@@ -108,6 +119,27 @@ mod tests {
     fn anything_else_is_not_a_digest() {
         for text in ["", "ba78", &"BA".repeat(32), &"ba".repeat(33), &"zz".repeat(32)] {
             assert_eq!(KeyDigest::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn keys_and_tokens_are_secrets() {
+        let signature = "c2ln".repeat(20);
+        for (text, expected) in [
+            ("keyhole_sql_0123", true),
+            ("a keyhole_", true),
+            ("keyhole/sql", false),
+            (&*format!("eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJhIn0.{signature}"), true),
+            (&*format!("Bearer eyJh.eyJp.{signature}"), true),
+            (&*format!(".eyJ.eyJ{signature}"), true),
+            // A `continue` of a list, and what merely has letters of it.
+            (&*format!("eyJ2IjoibWV0YS5rOHMuaW8vdjEiLCJydiI6{signature}"), false),
+            (&*format!("web.eyJ{signature}"), false),
+            (&*format!("eyJ.ey{signature}"), false),
+            ("eyJh.eyJp.c2ln", false),
+            ("", false),
+        ] {
+            assert_eq!(looks_like_secret(text), expected, "{text}");
         }
     }
 

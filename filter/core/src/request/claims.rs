@@ -4,7 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 
 use super::head::Header;
-use crate::policy::key::KeyInUrl;
+use crate::policy::key::SecretInUrl;
 
 /// Longer claims are cut.
 const MOST_BYTES: usize = 128;
@@ -18,7 +18,7 @@ pub fn claims(headers: &[Header]) -> Option<String> {
             let printable = value.iter().filter(|byte| matches!(byte, b' '..=b'~'));
             let text: String =
                 printable.take(MOST_BYTES).map(|byte| char::from(*byte)).collect();
-            if KeyInUrl::check(&text).is_ok() {
+            if SecretInUrl::check(&text).is_ok() {
                 claims.insert(field, text);
             }
         }
@@ -41,6 +41,7 @@ mod tests {
             (&[("x-sql-login", r"CORP\ada")],                                Some(r#"{"login":"CORP\\ada"}"#.into())),
             (&[("x-sql-login", "a\r\nb"), ("x-sql-instance", "db1")],        Some(r#"{"instance":"db1","login":"ab"}"#.into())),
             (&[("x-sql-login", "keyhole_sql_0123")],                         None),
+            (&[("x-sql-login", "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJhIn0.c2lnbmF0dXJlc2lnbmF0dXJlc2lnbmF0dXJl")],                           None),
             (&[("x-sql-instance", &*long)],                                  Some(alloc::format!(r#"{{"instance":"{}"}}"#, "x".repeat(128)))),
         ] {
             let headers: Vec<Header> = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();

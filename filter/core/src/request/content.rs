@@ -63,12 +63,22 @@ impl Content {
         let text = core::str::from_utf8(bytes).map_err(|_| Unreadable::Encoding)?;
         match content_type {
             media::JSON | media::JSON_PATCH | media::MERGE_PATCH | media::STRATEGIC_PATCH => {
-                json::read(text)
+                json::read_up_to(MOST_VALUES, text)
             }
             media::APPLY | media::YAML => yaml::read(text),
             _ => Err(Unreadable::Type),
         }
         .map(Self)
+    }
+
+    /// Reads JSON with at most so many values in it.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read in exactly one way, or has more.
+    pub(crate) fn read_up_to(most: usize, json: &[u8]) -> Result<Self, Unreadable> {
+        let text = core::str::from_utf8(json).map_err(|_| Unreadable::Encoding)?;
+        json::read_up_to(most, text).map(Self)
     }
 
     pub(crate) const fn root(&self) -> &Value {

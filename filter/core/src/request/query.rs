@@ -17,7 +17,7 @@ use alloc::vec::Vec;
 use arrayvec::ArrayVec;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
 
-use crate::policy::key::KeyInUrl;
+use crate::policy::key::SecretInUrl;
 
 const MAX_PAIRS: usize = 32;
 
@@ -44,7 +44,7 @@ pub enum QueryError {
     #[error("the query parameter `{name}` cannot be read: write {expected}")]
     Invalid { name: &'static str, expected: &'static str },
     #[error(transparent)]
-    KeyInUrl(#[from] KeyInUrl),
+    SecretInUrl(#[from] SecretInUrl),
     #[error("the query has a parameter without a name: drop the `&` or `=` that is too much")]
     Nameless,
     #[error("the query parameter `{0}` is given more than once: keep one of them")]
@@ -75,8 +75,8 @@ impl<'a> Query<'a> {
                 return Err(QueryError::Nameless);
             }
             // Before a key can be quoted in an error.
-            KeyInUrl::check(&key)?;
-            KeyInUrl::check(&value)?;
+            SecretInUrl::check(&key)?;
+            SecretInUrl::check(&value)?;
             if parsed.get(&key).is_some() {
                 return Err(QueryError::Repeated(key.into_owned()));
             }

@@ -362,10 +362,16 @@ fn a_long_or_unprintable_value_is_cut() {
 }
 
 #[test]
-fn a_key_is_not_quoted() {
-    let body = format!(r#"{{"metadata":{{"name":"a-keyhole_sql_{}"}}}}"#, "ab".repeat(32));
-    let sentence = judged("namePrefix: sql-", PODS, JSON, &body);
-    assert!(sentence.starts_with("metadata.name is `(an API key)`:"), "{sentence}");
+fn a_key_or_a_token_is_not_quoted() {
+    for secret in [
+        "keyhole_sql_abab",
+        "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJhIn0.c2lnbmF0dXJlc2lnbmF0dXJlc2lnbmF0dXJl",
+    ] {
+        let body = format!(r#"{{"metadata":{{"name":"a-{secret}"}}}}"#);
+        let sentence = judged("namePrefix: sql-", PODS, JSON, &body);
+        let start = "metadata.name is `(an API key or a token)`:";
+        assert!(sentence.starts_with(start), "{sentence}");
+    }
 }
 
 #[test]

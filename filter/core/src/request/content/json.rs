@@ -10,21 +10,26 @@ use core::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use super::{MOST_VALUES, Quoted, Unreadable, Value};
+use super::{Quoted, Unreadable, Value};
 use crate::config::document::MAX_DEPTH;
 
 /// Reads a value that lies this deep.
 #[derive(Clone, Copy)]
 struct Level<'c> {
     depth: usize,
-    /// How many more values there may be.
-    left: &'c Cell<usize>,
+    values: &'c Values,
 }
 
-pub(super) fn read(text: &str) -> Result<Value, Unreadable> {
+/// How many there may be, and how many more.
+struct Values {
+    most: usize,
+    left: Cell<usize>,
+}
+
+pub(super) fn read_up_to(most: usize, text: &str) -> Result<Value, Unreadable> {
     let mut json = serde_json::Deserializer::from_str(text);
-    let left = Cell::new(MOST_VALUES);
-    let value = Level { depth: 0, left: &left }.deserialize(&mut json);
+    let values = Values { most, left: Cell::new(most) };
+    let value = Level { depth: 0, values: &values }.deserialize(&mut json);
     let whole = value.and_then(|value| json.end().map(|()| value));
     whole.map_err(|error| Unreadable::Json(error.to_string()))
 }
@@ -44,10 +49,11 @@ impl<'de> DeserializeSeed<'de> for Level<'_> {
         if self.depth > MAX_DEPTH {
             return Err(D::Error::custom(format!("nested more than {MAX_DEPTH} levels deep")));
         }
-        let Some(left) = self.left.get().checked_sub(1) else {
-            return Err(D::Error::custom(format!("more than {MOST_VALUES} values")));
+        let Values { most, left } = self.values;
+        let Some(fewer) = left.get().checked_sub(1) else {
+            return Err(D::Error::custom(format!("more than {most} values")));
         };
-        self.left.set(left);
+        left.set(fewer);
         deserializer.deserialize_any(self)
     }
 }

@@ -3,10 +3,10 @@
 use alloc::string::String;
 use core::fmt;
 
-use crate::policy::key::looks_like_key;
+use crate::policy::key::looks_like_secret;
 
-/// At most 100 printable characters, and no API key, for a sentence that ends up in a log
-/// line.
+/// At most 100 printable characters, neither an API key nor a token, for a sentence that ends
+/// up in a log line.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Quoted(String);
 
@@ -14,8 +14,8 @@ const MOST_CHARS: usize = 100;
 
 impl Quoted {
     pub(crate) fn new(text: &str) -> Self {
-        if looks_like_key(text) {
-            return Self("(an API key)".into());
+        if looks_like_secret(text) {
+            return Self("(an API key or a token)".into());
         }
         let printable = |c| if matches!(c, ' '..='~') { c } else { '?' };
         let mut quoted: String = text.chars().take(MOST_CHARS).map(printable).collect();
