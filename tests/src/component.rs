@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::stack::root;
 
 /// The component must stay this small; a tenth of it checks what a policy says of tokens.
-pub const MOST_BYTES: usize = 650 * 1024;
+pub const MOST_BYTES: usize = 660 * 1024;
 
 pub fn component() -> PathBuf {
     root().join("target/component/keyhole.wasm")
