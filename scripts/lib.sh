@@ -62,6 +62,24 @@ debian() {
   rm -rf "$into/packages"
 }
 
+# program FILE PACKAGE...: makes FILE the program of its name: the machine's own, or else that
+# of Debian's packages, unpacked beside it with the libraries that it needs.
+program() {
+  local file=$1 name=${1##*/} unpacked=$1.debian own
+  shift
+  mkdir -p "${file%/*}"
+  if own=$(command -v "$name"); then
+    say "$name: $own"
+    ln -sfn "$own" "$file"
+    return
+  fi
+  say "$name: unpacking Debian's packages; nothing is installed"
+  debian "$unpacked" "$@"
+  printf '#!/bin/sh\nLD_LIBRARY_PATH=$(echo %q/usr/lib/*-linux-gnu*) exec %q "$@"\n' \
+    "$unpacked" "$(find "$unpacked/usr" -path "*bin/$name")" >"$file"
+  chmod +x "$file"
+}
+
 # The folder of a running stack: `--state DIR` if given, else $KEYHOLE_STATE, else
 # target/up. Leaves the other arguments in `rest`.
 state_from() {

@@ -22,6 +22,7 @@ pub mod oracle;
 pub mod page;
 pub mod process;
 pub mod prometheus;
+pub mod router_log;
 pub mod sample;
 pub mod soak;
 pub mod sp_invoke;

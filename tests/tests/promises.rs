@@ -3,6 +3,7 @@
 
 use keyhole_tests::audit::Event;
 use keyhole_tests::client::{Client, Response};
+use keyhole_tests::router_log::{FORWARDED, header_lists, names};
 use keyhole_tests::stack::{Stack, new_key};
 use serde_json::Value;
 
@@ -171,28 +172,7 @@ fn promise_4_no_identity_but_the_accounts_reaches_the_apiserver() {
 
     let log =
         String::from_utf8(std::fs::read(stack.var("KEYHOLE_ENVOY_LOG")).unwrap()).unwrap();
-    let sent = log.rsplit("router decoding headers:").next().unwrap();
-    let mut names: Vec<&str> = sent
-        .lines()
-        .map_while(|line| line.strip_prefix('\'').or(Some("").filter(|_| line.is_empty())))
-        .filter_map(|line| line.split_once('\'').map(|(name, _)| name))
-        .collect();
-    names.sort_unstable();
-    assert_eq!(
-        names,
-        [
-            ":authority",
-            ":method",
-            ":path",
-            ":scheme",
-            "accept",
-            "audit-id",
-            "authorization",
-            "user-agent",
-            "x-forwarded-proto",
-            "x-request-id",
-        ]
-    );
+    assert_eq!(names(header_lists(&log).last().unwrap()), FORWARDED);
     // The gateway's own identity asks who it is, for keys and for tokens, and for
     // nothing else.
     let mut asked: Vec<String> = stack

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use std::{array, env};
 
 use keyhole_tests::client::{Client, Response};
+use keyhole_tests::router_log::{FORWARDED, header_lists, names};
 use keyhole_tests::stack::{OwnStack, Stack, new_key, root};
 use serde_json::Value;
 
@@ -275,25 +276,9 @@ fn two_gateways_share_one_limit() {
 fn only_known_headers_went_up(stack: &OwnStack) {
     let log = fs::read(stack.state().join("logs/envoy-a.log")).unwrap();
     let log = String::from_utf8(log).unwrap();
-    let sent = log.split("router decoding headers:").skip(1);
-    let sent = sent.filter(|headers| {
+    let sent = header_lists(&log).filter(|headers| {
         headers.contains("'kubernetes.default.svc'") && !headers.contains("'x-envoy-internal'")
     });
-    let names: BTreeSet<&str> = sent
-        .flat_map(|headers| headers.lines().skip(1).map_while(|line| line.strip_prefix('\'')))
-        .filter_map(|line| line.split_once('\'').map(|(name, _)| name))
-        .collect();
-    let expected = [
-        ":authority",
-        ":method",
-        ":path",
-        ":scheme",
-        "accept",
-        "audit-id",
-        "authorization",
-        "user-agent",
-        "x-forwarded-proto",
-        "x-request-id",
-    ];
-    assert_eq!(names.into_iter().collect::<Vec<_>>(), expected);
+    let names: BTreeSet<&str> = sent.flat_map(names).collect();
+    assert_eq!(names.into_iter().collect::<Vec<_>>(), FORWARDED);
 }

@@ -7,15 +7,18 @@
 //!    │  Presented::read   three parts, no duplicate claims     401
 //!    │  Issuers::get      the issuer is the policy's           401
 //!    │  times, audience                                        401
+//!    │  Issuer::may_know  the subject is a client's            401
 //!    │  key               by its id, among the issuer's        401, 503 before they are here
+//!    │   └─ by which it was right under an earlier policy: no other check
 //!    │  Budget            so many signatures a second          429
 //!    │  Key::verify       algorithm of the key, signature      401
 //!    ▼
-//!  Issuer::client         subject or claims ──────────────> client
+//!  Issuer::owner          subject or claims ──────────────> client
 //! ```
 //!
-//! So a stranger's token costs no signature check unless it names an issuer, an audience
-//! and a key that are right; and those that do are bounded.
+//! So a stranger's token costs no signature check unless it names an issuer, an audience, a
+//! key and a subject that are right (of an issuer with `claims`, any subject); and those that
+//! do are bounded.
 
 mod budget;
 mod fetch;

@@ -109,23 +109,12 @@ impl Report {
             Spread::of(rounds.map(|round| round.cpu_us)).median
         };
         let ratio = |what, is, at_most| Ratio { what, is, at_most };
+        let to = |other, what, at_most| ratio(what, added("keyhole") / added(other), at_most);
         let all = vec![
-            ratio(
-                "added CPU: keyhole / native filters",
-                added("keyhole") / added("native"),
-                2.0,
-            ),
-            ratio(
-                "added CPU: keyhole / Wasm that does nothing",
-                added("keyhole") / added("nothing"),
-                3.0,
-            ),
-            ratio("added CPU: keyhole / Lua", added("keyhole") / added("lua"), 2.0),
-            ratio(
-                "added CPU: keyhole / ext_authz over HTTP",
-                added("keyhole") / added("ext_authz, HTTP"),
-                0.125,
-            ),
+            to("native", "added CPU: keyhole / native filters", 2.0),
+            to("nothing", "added CPU: keyhole / Wasm that does nothing", 3.0),
+            to("lua", "added CPU: keyhole / Lua", 2.0),
+            to("ext_authz, HTTP", "added CPU: keyhole / ext_authz over HTTP", 0.125),
             ratio(
                 "CPU: 10,000 clients / 1 client",
                 cpu("keyhole, 10,000") / cpu("keyhole"),

@@ -17,13 +17,7 @@ const GATEWAY: &str = "system:serviceaccount:keyhole:keyhole";
 fn a_rolling_restart_is_not_noticed() {
     let gateway = gateway();
     let before = names(&gateway.staying_pods());
-    let line = gateway.under_load("rolling-restart", || {
-        gateway
-            .kubectl(&["rollout", "restart", "deployment/keyhole", "-n", "keyhole"])
-            .unwrap();
-        gateway.is_rolled_out();
-        gateway.nobody_is_leaving();
-    });
+    let line = gateway.under_load("rolling-restart", || gateway.restart());
     assert!(names(&gateway.pods()).iter().all(|name| !before.contains(name)));
     line.is_clean();
 }

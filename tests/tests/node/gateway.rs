@@ -185,6 +185,13 @@ impl Gateway {
         pods
     }
 
+    /// All pods, one after the other, until only new ones are there.
+    pub(crate) fn restart(&self) {
+        self.kubectl(&["rollout", "restart", "deployment/keyhole", "-n", "keyhole"]).unwrap();
+        self.is_rolled_out();
+        self.nobody_is_leaving();
+    }
+
     pub(crate) fn is_rolled_out(&self) {
         let arguments =
             ["rollout", "status", "deployment/keyhole", "-n", "keyhole", "--timeout=180s"];

@@ -154,12 +154,6 @@ fn envoy_gateway_trusts_the_gateway_by_its_certificate_only() {
 #[ignore = "needs scripts/cluster and scripts/setup-mesh"]
 fn a_rolling_restart_is_not_noticed_behind_envoy_gateway() {
     let gateway = ingress();
-    let line = gateway.under_load("behind-envoy-gateway", || {
-        gateway
-            .kubectl(&["rollout", "restart", "deployment/keyhole", "-n", "keyhole"])
-            .unwrap();
-        gateway.is_rolled_out();
-        gateway.nobody_is_leaving();
-    });
+    let line = gateway.under_load("behind-envoy-gateway", || gateway.restart());
     line.is_clean();
 }
