@@ -1,14 +1,16 @@
-//! The only file that names host calls. Bytes in, `Result` out.
+//! The only module that names host calls. Bytes in, `Result` out.
 //!
 //! The SDK panics on a status that it does not expect, which traps the VM;
 //! Envoy then answers 503 and reloads it (`failure_policy: FAIL_RELOAD`). The
 //! calls here are those that do not do so on input from the network.
 
+mod map;
+
 use std::time::{Duration, UNIX_EPOCH};
 
 use coarsetime::Instant;
 use keyhole_core::{
-    Answer, Call, Forward, GATEWAY_CLUSTER, Header, MAX_ANSWER_BYTES, Now, Purpose, Reply,
+    Answer, Call, Forward, GATEWAY_CLUSTER, HeaderList, MAX_ANSWER_BYTES, Now, Purpose, Reply,
     Steady, UnixTime, Upstream,
 };
 use proxy_wasm::hostcalls;
@@ -62,12 +64,12 @@ pub(crate) fn now() -> Now {
     }
 }
 
-pub(crate) fn request_headers() -> Result<Vec<Header>, Status> {
-    hostcalls::get_map_bytes(MapType::HttpRequestHeaders)
+pub(crate) fn request_headers() -> Result<HeaderList, Status> {
+    map::get(MapType::HttpRequestHeaders)
 }
 
 pub(crate) fn replace_request_headers(forward: &Forward<'_>) -> Result<(), Status> {
-    hostcalls::set_map_bytes(MapType::HttpRequestHeaders, forward.headers())
+    map::set(MapType::HttpRequestHeaders, &forward.headers())
 }
 
 /// The part of the body that is on its way now.
@@ -88,16 +90,15 @@ pub(crate) fn replace_request_body(body: &[u8]) -> Result<(), Status> {
 
 /// Leaves no trailers to forward.
 pub(crate) fn drop_request_trailers() -> Result<(), Status> {
-    hostcalls::set_map_bytes(MapType::HttpRequestTrailers, Vec::new())
+    map::set(MapType::HttpRequestTrailers, &HeaderList::default())
 }
 
-pub(crate) fn response_headers() -> Result<Vec<Header>, Status> {
-    hostcalls::get_map_bytes(MapType::HttpResponseHeaders)
+pub(crate) fn response_headers() -> Result<HeaderList, Status> {
+    map::get(MapType::HttpResponseHeaders)
 }
 
-pub(crate) fn replace_response_headers(headers: &[Header]) -> Result<(), Status> {
-    let headers = headers.iter().map(|(name, value)| (&**name, &**value)).collect();
-    hostcalls::set_map_bytes(MapType::HttpResponseHeaders, headers)
+pub(crate) fn replace_response_headers(headers: &HeaderList) -> Result<(), Status> {
+    map::set(MapType::HttpResponseHeaders, headers)
 }
 
 /// Where a response comes from: `via_upstream`, or why Envoy made it.
@@ -161,7 +162,7 @@ pub(crate) fn answer(num_headers: usize, purpose: &Purpose) -> Answer {
         Purpose::Policy(_) | Purpose::Resend { .. } | Purpose::Wait { .. } => usize::MAX,
         _ => MAX_ANSWER_BYTES,
     };
-    let headers = hostcalls::get_map_bytes(MapType::HttpCallResponseHeaders);
+    let headers = map::get(MapType::HttpCallResponseHeaders);
     let body = hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, longest);
     match (headers, body) {
         (Ok(headers), Ok(body)) => Answer::Some { headers, body: body.unwrap_or_default() },

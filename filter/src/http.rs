@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use keyhole_core::response::{self, Converter};
 use keyhole_core::{
-    Arrival, Body, Header, Judged, Original, Policy, Refusal, Refused, Sent, Step, Subject,
+    Arrival, Body, HeaderList, Judged, Original, Policy, Refusal, Refused, Sent, Step, Subject,
     Verdict, claims,
 };
 use proxy_wasm::traits::{Context, HttpContext};
@@ -21,7 +21,7 @@ pub(crate) struct Http {
     stream: u32,
     policy: Option<Rc<Policy>>,
     sent: Option<Sent>,
-    headers: Vec<Header>,
+    headers: HeaderList,
     body: Kept,
     converter: Option<Box<Converter>>,
 }
@@ -38,7 +38,7 @@ impl Http {
             stream,
             policy,
             sent: None,
-            headers: Vec::new(),
+            headers: HeaderList::default(),
             body: Kept::default(),
             converter: None,
         }
@@ -140,7 +140,7 @@ impl Http {
         let headers = host::response_headers()?;
         let step = response::judge(&sent, &headers, end);
         if !matches!(step, response::Step::Unauthorized) {
-            self.headers = Vec::new();
+            self.headers = HeaderList::default();
             self.body = Kept::default();
         }
         match step {
@@ -232,8 +232,8 @@ fn deny(_: Status) -> Action {
 
 #[cfg(feature = "crash")]
 #[expect(clippy::panic, reason = "this build is for the test of a trap")]
-fn crash(headers: &[keyhole_core::Header]) {
-    if headers.iter().any(|(name, _)| name == "x-keyhole-crash") {
+fn crash(headers: &HeaderList) {
+    if headers.get("x-keyhole-crash").is_some() {
         panic!("told to");
     }
 }

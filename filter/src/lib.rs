@@ -4,8 +4,6 @@
 //! `Root` sends TokenRequests and resumes the streams that wait for them; both
 //! share what [`worker`] keeps, and touch Envoy only through [`host`].
 
-#![forbid(unsafe_code)]
-
 mod body;
 mod host;
 mod http;

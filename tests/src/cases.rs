@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use anyhow::{Context, Result};
-use keyhole_core::{Attributes, Header, KeyDigest, Request};
+use keyhole_core::{Attributes, HeaderList, KeyDigest, Request};
 use serde::Deserialize;
 
 use crate::stack::root;
@@ -129,17 +129,17 @@ impl Case {
     }
 
     /// All headers, as Envoy would hand them to the filter.
-    pub fn head(&self) -> Vec<Header> {
+    pub fn head(&self) -> HeaderList {
         let (method, target) = self.request_line();
-        let mut head = vec![
+        let pseudo = [
             (":method".to_owned(), method),
             (":path".to_owned(), target),
             (":authority".to_owned(), b"keyhole".to_vec()),
             (":scheme".to_owned(), b"https".to_vec()),
         ];
         let own = self.headers().into_iter();
-        head.extend(own.map(|(name, value)| (name.to_lowercase(), value)));
-        head
+        let own = own.map(|(name, value)| (name.to_lowercase(), value));
+        pseudo.into_iter().chain(own).collect()
     }
 }
 

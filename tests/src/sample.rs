@@ -3,8 +3,8 @@
 use anyhow::Result;
 use jwt_simple::prelude::{Claims, Duration, UnixTimeStamp};
 use keyhole_core::{
-    Answer, Arrival, Body, Effect, Header, KeyDigest, Now, Policy, Purpose, Steady, UnixTime,
-    Unshared, Verdict, Worker, load_policy,
+    Answer, Arrival, Body, Effect, HeaderList, KeyDigest, Now, Policy, Purpose, Steady,
+    UnixTime, Unshared, Verdict, Worker, load_policy,
 };
 
 use crate::issuer::{ISSUER, Pair, published};
@@ -101,13 +101,13 @@ impl Gateway {
     }
 
     /// What becomes of a request; `None` while it waits for a token.
-    pub fn request<'a>(&mut self, headers: &'a [Header], body: Body) -> Option<Verdict<'a>> {
+    pub fn request<'a>(&mut self, headers: &'a HeaderList, body: Body) -> Option<Verdict<'a>> {
         let arrival = Arrival { headers, body, source: None };
         self.worker.request(&self.policy, 0, &arrival, &self.memory, NOW)
     }
 
     /// The same, after the wait.
-    pub fn judge<'a>(&mut self, headers: &'a [Header], body: Body) -> Verdict<'a> {
+    pub fn judge<'a>(&mut self, headers: &'a HeaderList, body: Body) -> Verdict<'a> {
         self.request(headers, body).unwrap_or_else(|| self.resume().expect("it waits"))
     }
 
@@ -134,12 +134,17 @@ impl Gateway {
 
 /// A 201 with this body.
 pub fn created(body: &[u8]) -> Answer {
-    Answer::Some { headers: vec![(":status".into(), b"201".to_vec())], body: body.to_vec() }
+    Answer::Some { headers: HeaderList::of(&[(":status", "201")]), body: body.to_vec() }
 }
 
 /// What SQL Server sends with the key `k0`, behind Envoy.
-pub fn headers(method: &str, target: &str) -> Vec<Header> {
-    [
+pub fn headers(method: &str, target: &str) -> HeaderList {
+    headers_with(method, target, ("x-api-key", "k0"))
+}
+
+/// The same, with another credential.
+pub fn headers_with(method: &str, target: &str, credential: (&str, &str)) -> HeaderList {
+    HeaderList::of(&[
         (":authority", "keyhole.example"),
         (":path", target),
         (":method", method),
@@ -147,12 +152,9 @@ pub fn headers(method: &str, target: &str) -> Vec<Header> {
         ("accept", "application/json"),
         ("content-type", "application/json; charset=utf-8"),
         ("user-agent", "SQL Server/17.0.1000.7"),
-        ("x-api-key", "k0"),
+        credential,
         ("x-forwarded-for", "10.0.0.1"),
         ("x-forwarded-proto", "https"),
         ("x-request-id", "0f4f3f1e-7f3b-4f5c-9a25-7f6f0f9f8f7e"),
-    ]
-    .iter()
-    .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()))
-    .collect()
+    ])
 }

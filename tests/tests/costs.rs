@@ -8,7 +8,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::{env, fs};
 
-use keyhole_core::{Body, Header, Verdict, load_policy};
+use keyhole_core::{Body, HeaderList, Verdict, load_policy};
 use keyhole_tests::issuer::Pair;
 use keyhole_tests::sample::{self, Gateway, NOW};
 use keyhole_tests::stack::root;
@@ -38,7 +38,7 @@ struct Cost {
 
 struct Request {
     name: &'static str,
-    headers: Vec<Header>,
+    headers: HeaderList,
     body: &'static str,
     is_forwarded: bool,
 }
@@ -165,20 +165,14 @@ fn request(
 }
 
 fn stranger() -> Request {
-    let mut request = request("unknown key", "GET", PODS, "", false);
-    for (name, value) in &mut request.headers {
-        if name == "x-api-key" {
-            *value = b"another".to_vec();
-        }
-    }
-    request
+    let headers = sample::headers_with("GET", PODS, ("x-api-key", "another"));
+    Request { name: "unknown key", headers, body: "", is_forwarded: false }
 }
 
 fn by_token(token: &str) -> Request {
-    let mut request = request("list, by a known token", "GET", PODS, "", true);
-    request.headers.retain(|(name, _)| name != "x-api-key");
-    request.headers.push(("authorization".to_owned(), format!("Bearer {token}").into_bytes()));
-    request
+    let bearer = format!("Bearer {token}");
+    let headers = sample::headers_with("GET", PODS, ("authorization", &bearer));
+    Request { name: "list, by a known token", headers, body: "", is_forwarded: true }
 }
 
 /// As kube-apiserver answers.
@@ -264,7 +258,7 @@ impl Request {
         let headers: Vec<_> = self
             .headers
             .iter()
-            .map(|(name, value)| (name, String::from_utf8_lossy(value)))
+            .map(|(name, value)| [name, value].map(String::from_utf8_lossy))
             .collect();
         json!({
             "name": self.name,

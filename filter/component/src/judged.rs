@@ -1,6 +1,6 @@
 //! What becomes of a request as a proxy has it.
 
-use keyhole_core::{Arrival, Body, Passed, Policy, Refused, UnixTime, pass};
+use keyhole_core::{Arrival, Body, HeaderList, Passed, Policy, Refused, UnixTime, pass};
 
 use crate::wit;
 
@@ -12,6 +12,7 @@ pub(crate) fn judge(
     let wit::Arrival { headers, body, source } = arrival;
     let follows = if body.is_some() { Body::Follows } else { Body::Empty };
     let source = source.as_deref().map(str::as_bytes);
+    let headers = HeaderList::of(&headers);
     let head = Arrival { headers: &headers, body: follows, source };
     let passed = pass(policy, &head, &body.unwrap_or_default(), now)?;
     Ok(wit::Permit::from(passed))

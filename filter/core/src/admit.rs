@@ -7,12 +7,12 @@ mod permitted;
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 pub use self::caller::Arrival;
 pub(crate) use self::caller::{find_caller, identify};
 pub use self::pass::{Passed, pass};
 pub(crate) use self::permitted::authorize;
+use crate::headers::HeaderList;
 use crate::pod::lifecycle::{Flight, Held};
 use crate::policy::Holder;
 use crate::policy::account::Account;
@@ -117,8 +117,8 @@ impl<'a> Forward<'a> {
         Self { headers, sent: Sent { subject, account, flight, answer }, reported }
     }
 
-    pub fn headers(&self) -> Vec<(&str, &[u8])> {
-        self.headers.iter().map(|(name, value)| (*name, &**value)).collect()
+    pub fn headers(&self) -> HeaderList {
+        HeaderList::of(&self.headers)
     }
 
     pub fn sent(&self) -> &Sent {
@@ -211,11 +211,13 @@ pub(crate) mod tests {
     use crate::config::load_policy;
     use crate::policy::Policy;
     use crate::policy::key::KeyDigest;
-    use crate::request::head::{Body, Header};
+    use crate::request::head::Body;
     use crate::token::tests::{at, minted};
     use crate::worker::tests::{Gateway, arrival};
     use alloc::format;
     use alloc::string::{String, ToString};
+    use alloc::vec::Vec;
+
     const PODS: &str = "/api/v1/namespaces/d/pods";
 
     fn policy() -> Policy {
@@ -228,20 +230,19 @@ pub(crate) mod tests {
         load_policy(&text).unwrap().policy
     }
 
-    fn headers(method: &str, target: &str, more: &[(&str, &str)]) -> Vec<Header> {
+    fn headers(method: &str, target: &str, more: &[(&str, &str)]) -> HeaderList {
         [
             (":method", method),
             (":path", target),
             (":authority", "keyhole"),
             (":scheme", "https"),
         ]
-        .iter()
-        .chain(more)
-        .map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()))
+        .into_iter()
+        .chain(more.iter().copied())
         .collect()
     }
 
-    fn permitted<'a>(policy: &Policy, headers: &'a [Header]) -> Result<Pending<'a>, Refused> {
+    fn permitted<'a>(policy: &Policy, headers: &'a HeaderList) -> Result<Pending<'a>, Refused> {
         identify(policy, None, &arrival(headers), at(1000))?.judge(policy).map(|(own, _)| own)
     }
 
@@ -252,14 +253,16 @@ pub(crate) mod tests {
     }
 
     /// The header list that leaves, as text; or the refusal's code and message.
-    fn judge(headers: &[Header], body: Body) -> Result<Vec<String>, (u16, String)> {
+    fn judge(headers: &HeaderList, body: Body) -> Result<Vec<String>, (u16, String)> {
         let mut gateway = Gateway::new(policy(), at(1000));
         gateway.token = minted("system:serviceaccount:d:reader", 1000, 1600);
         match gateway.judge(headers, body) {
             Verdict::Forward(forward) => Ok(forward
                 .headers()
                 .iter()
-                .map(|(name, value)| format!("{name}: {}", value.escape_ascii()))
+                .map(|(name, value)| {
+                    format!("{}: {}", name.escape_ascii(), value.escape_ascii())
+                })
                 .collect()),
             Verdict::Refuse(refused) => Err(told(&refused.refusal)),
             Verdict::Answer(reply) => panic!("{reply:?}"),

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use jiff::fmt::rfc2822;
 use serde::de::DeserializeOwned;
 
-use crate::request::head::Header;
+use crate::headers::HeaderList;
 use crate::time::UnixTime;
 
 /// Longer answers are not read; those to the gateway's own calls have a few KiB.
@@ -17,7 +17,7 @@ pub enum Answer {
     /// The connection failed, or nothing came in time.
     None,
     Some {
-        headers: Vec<Header>,
+        headers: HeaderList,
         body: Vec<u8>,
     },
 }
@@ -43,8 +43,7 @@ impl Answer {
     /// The first header of this name, if it is text.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         let Self::Some { headers, .. } = self else { return None };
-        let (_, value) = headers.iter().find(|(own, _)| own == name)?;
-        str::from_utf8(value).ok()
+        str::from_utf8(headers.get(name)?).ok()
     }
 
     pub(crate) fn body(&self) -> &[u8] {
@@ -71,14 +70,14 @@ pub(crate) mod tests {
     use super::*;
 
     pub(crate) fn answer(status: &str, body: &[u8]) -> Answer {
-        let headers = [(":status", status)].map(|(name, value)| (name.into(), value.into()));
-        Answer::Some { headers: headers.to_vec(), body: body.to_vec() }
+        let headers = HeaderList::of(&[(":status", status)]);
+        Answer::Some { headers, body: body.to_vec() }
     }
 
-    pub(crate) fn with_header(status: &str, name: &str, value: &str) -> Answer {
-        let headers = [(":status", status), (name, value)];
-        let headers = headers.map(|(name, value)| (name.into(), value.into()));
-        Answer::Some { headers: headers.to_vec(), body: Vec::new() }
+    pub(crate) fn with_header(answer: Answer, name: &str, value: &str) -> Answer {
+        let Answer::Some { headers, body } = answer else { panic!("there is none") };
+        let another = (name.as_bytes(), value.as_bytes());
+        Answer::Some { headers: headers.iter().chain([another]).collect(), body }
     }
 
     #[test]
@@ -90,7 +89,7 @@ pub(crate) mod tests {
             ("1970",                           None),
             ("",                               None),
         ] {
-            let date = with_header("200", "date", text).date();
+            let date = with_header(answer("200", b""), "date", text).date();
             assert_eq!(date.map(UnixTime::as_secs), expected, "{text}");
         }
     }

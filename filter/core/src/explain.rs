@@ -13,6 +13,7 @@ use alloc::vec::Vec;
 use crate::admit;
 use crate::config::listing::{ListedRule, Listing};
 use crate::config::text::{RuleScope, RuleText};
+use crate::headers::HeaderList;
 use crate::policy::account::Account;
 use crate::policy::grant::Grant;
 use crate::policy::rules::near::Dimension;
@@ -20,7 +21,7 @@ use crate::policy::{Client, Policy};
 use crate::refusal::Refusal;
 use crate::request::Request;
 use crate::request::attributes::{Attributes, ResourceAttributes};
-use crate::request::head::{Body, Head, Header};
+use crate::request::head::{Body, Head};
 use crate::request::media;
 use crate::request::streaming::Streaming;
 use crate::request::verb::Verb;
@@ -222,11 +223,10 @@ fn words(verbs: &[Verb]) -> Vec<String> {
 // === impl Attempt ===
 
 impl Attempt<'_> {
-    fn head(&self) -> (Vec<Header>, Body) {
-        let header = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
-        let mut headers =
-            [header(":method", self.method), header(":path", self.target)].to_vec();
-        headers.extend(self.content_type.map(|value| header("content-type", value)));
+    fn head(&self) -> (HeaderList, Body) {
+        let of_body = self.content_type.map(|value| ("content-type", value));
+        let headers = [(":method", self.method), (":path", self.target)];
+        let headers = headers.into_iter().chain(of_body).collect();
         let has_body = self.content_type.is_some() || self.body.is_some();
         let body = if has_body { Body::Follows } else { Body::Empty };
         (headers, body)

@@ -34,6 +34,7 @@ mod body;
 mod config;
 pub mod diff;
 mod explain;
+mod headers;
 mod inspection;
 mod jwks;
 mod live;
@@ -69,6 +70,7 @@ pub use config::{
 pub use explain::{
     Attempt, Difference, Explanation, Miss, Need, RuleAt, Words, explain, judge, needs,
 };
+pub use headers::{HeaderList, Malformed};
 pub use live::LivePolicy;
 pub use login::LoginRefused;
 pub use pod::failure::Failure;
@@ -87,7 +89,7 @@ pub use reply::Reply;
 pub use request::attributes::{Attributes, ResourceAttributes};
 pub use request::claims::claims;
 pub use request::content::Unreadable;
-pub use request::head::{Body, HeadError, Header};
+pub use request::head::{Body, HeadError};
 pub use request::media::Unsupported;
 pub use request::path::PathError;
 pub use request::query::QueryError;

@@ -10,12 +10,13 @@ use alloc::vec::Vec;
 
 use crate::admit::{Forward, Pending, Progress, Sent, Verdict, Wanted, find_caller};
 use crate::answer::Answer;
+use crate::headers::HeaderList;
 use crate::login::Logins;
 use crate::policy::Policy;
 use crate::policy::account::Account;
 use crate::refusal::{Refusal, Refused};
 use crate::reply::Reply;
-use crate::request::head::{Body, Header};
+use crate::request::head::Body;
 use crate::request::verb::Verb;
 use crate::response::view::{self, View};
 use crate::response::{self, is_change, is_retried};
@@ -43,7 +44,7 @@ const ANSWERED_HEADERS: [&str; 7] = [
 /// A request as the client sent it, whole.
 #[derive(Clone)]
 pub struct Original {
-    pub headers: Vec<Header>,
+    pub headers: HeaderList,
     pub body: Vec<u8>,
 }
 

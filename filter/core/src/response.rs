@@ -18,9 +18,9 @@ use self::pruner::Pruner;
 use self::view::View;
 use self::wrapper::{Wrapper, Wrapping};
 use crate::admit::{Sent, Wanted};
+use crate::headers::HeaderList;
 use crate::refusal::{Refusal, Refused};
 use crate::reply::{Reply, Status};
-use crate::request::head::Header;
 use crate::request::media;
 use crate::request::verb::{Verb, VerbSet};
 
@@ -32,10 +32,10 @@ pub enum Step {
     /// Ask [`outcome`] with Envoy's `response.code_details`.
     AskDetails,
     /// Replace the header list, and the body by what the converter makes of it.
-    Convert(Vec<Header>, Box<Converter>),
+    Convert(HeaderList, Box<Converter>),
     Pass,
     /// Replace the header list.
-    Rewrite(Vec<Header>),
+    Rewrite(HeaderList),
     /// The apiserver did not accept the token.
     Unauthorized,
 }
@@ -79,7 +79,7 @@ const NOT_SENT: [&str; 9] = [
 ];
 
 /// Looks at the head of the response to what was `sent`. `end`: it has no body.
-pub fn judge(sent: &Sent, headers: &[Header], end: bool) -> Step {
+pub fn judge(sent: &Sent, headers: &HeaderList, end: bool) -> Step {
     let head = Head::of(headers);
     if head.status == 401 {
         return Step::Unauthorized;
@@ -107,7 +107,7 @@ pub fn judge(sent: &Sent, headers: &[Header], end: bool) -> Step {
 
 /// What a client is told of a change that the gateway, or the apiserver, failed at;
 /// nothing if it was surely not carried out, so that it may be sent again.
-pub fn outcome(sent: &Sent, headers: &[Header], details: &[u8]) -> Option<Refused> {
+pub fn outcome(sent: &Sent, headers: &HeaderList, details: &[u8]) -> Option<Refused> {
     let details = String::from_utf8_lossy(details);
     if NOT_SENT.iter().any(|word| details.contains(word)) {
         return None;
@@ -121,7 +121,7 @@ pub fn outcome(sent: &Sent, headers: &[Header], details: &[u8]) -> Option<Refuse
 }
 
 /// A body that is no JSON, all of it at once.
-pub(crate) fn whole(sent: &Sent, headers: &[Header], body: &[u8]) -> Vec<u8> {
+pub(crate) fn whole(sent: &Sent, headers: &HeaderList, body: &[u8]) -> Vec<u8> {
     let wrapping = Head::of(headers).wrapping(sent);
     Wrapper::new(wrapping).wrap(body, true)
 }
@@ -140,7 +140,7 @@ pub(crate) const fn is_retried(code: u16) -> bool {
     matches!(code, 408 | 500 | 502..=504)
 }
 
-fn rewrite(headers: &[Header]) -> Step {
+fn rewrite(headers: &HeaderList) -> Step {
     headers::mended(headers).map_or(Step::Pass, Step::Rewrite)
 }
 
@@ -168,16 +168,16 @@ impl Converter {
 // === impl Head ===
 
 impl<'a> Head<'a> {
-    fn of(headers: &'a [Header]) -> Self {
+    fn of(headers: &'a HeaderList) -> Self {
         let mut head = Self { status: 0, content_type: b"", encoded: false };
-        for (name, value) in headers {
-            match name.as_str() {
-                ":status" => {
+        for (name, value) in headers.iter() {
+            match name {
+                b":status" => {
                     let status = str::from_utf8(value).ok().and_then(|text| text.parse().ok());
                     head.status = status.unwrap_or(0);
                 }
-                "content-type" => head.content_type = value,
-                "content-encoding" => head.encoded = true,
+                b"content-type" => head.content_type = value,
+                b"content-encoding" => head.encoded = true,
                 _ => {}
             }
         }

@@ -179,7 +179,7 @@ pub(crate) fn request(account: &Account) -> (String, Vec<u8>) {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::answer::tests::answer;
+    use crate::answer::tests::{answer, with_header};
 
     const SUBJECT: &str = "system:serviceaccount:default:reader";
 
@@ -268,11 +268,8 @@ pub(crate) mod tests {
     #[test]
     fn this_machines_clock_does_not_change_the_life() {
         // Nine hours off, on either side; the apiserver says what time it is.
-        let Answer::Some { mut headers, body } = minted(SUBJECT, 33_400, 34_000) else {
-            panic!()
-        };
-        headers.push(("date".into(), b"Thu, 01 Jan 1970 09:16:40 GMT".to_vec()));
-        let answer = Answer::Some { headers, body };
+        let date = "Thu, 01 Jan 1970 09:16:40 GMT";
+        let answer = with_header(minted(SUBJECT, 33_400, 34_000), "date", date);
         for wall in [1000, 33_400, 66_000] {
             let now = Now { wall: UnixTime::from_secs(wall), ..at(1000) };
             let token = read(&answer, now).unwrap();

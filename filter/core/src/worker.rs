@@ -37,13 +37,13 @@ use crate::admit::{Arrival, Pending, Progress, Sent, Subject, Verdict, identify}
 use crate::answer::Answer;
 use crate::body::Watched;
 use crate::config::{Loaded, Revision};
+use crate::headers::HeaderList;
 use crate::login::Logins;
 use crate::pod::cache::Cached;
 use crate::pod::quota::{self, Lease};
 use crate::pod::shared::Shared;
 use crate::policy::Policy;
 use crate::refusal::{Refusal, Refused};
-use crate::request::head::Header;
 use crate::resend::{self, Original, Whole};
 use crate::time::{Now, Steady, UnixTime};
 use crate::token::keys::Keys;
@@ -184,7 +184,7 @@ impl Worker {
     }
 
     /// The same, before there is a policy.
-    pub fn request_without_policy(&mut self, headers: &[Header]) -> Verdict<'static> {
+    pub fn request_without_policy(&mut self, headers: &HeaderList) -> Verdict<'static> {
         let verdict = Probe::of(headers).unwrap_or(Probe::Ready).verdict(None, Err(None));
         self.metrics.decided(&verdict);
         verdict

@@ -4,8 +4,8 @@
 use std::sync::LazyLock;
 
 use keyhole_core::{
-    Answer, Arrival, Body, Effect, Header, Now, Policy, Purpose, Steady, UnixTime, Unshared,
-    Verdict, Worker, load_policy,
+    Answer, Arrival, Body, Effect, HeaderList, Now, Policy, Purpose, Steady, UnixTime,
+    Unshared, Verdict, Worker, load_policy,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -41,12 +41,11 @@ const NOW: Now =
 const TOKEN: &[u8] = br#"{"spec":{"audiences":["api"]},"status":{"token":"h.eyJzdWIiOiJzeXN0ZW06c2VydmljZWFjY291bnQ6ZDphIiwiYXVkIjpbImFwaSJdLCJpYXQiOjEwMDAsIm5iZiI6MTAwMCwiZXhwIjoxNjAwfQ.s"}}"#;
 
 fuzz_target!(|data: &[u8]| {
-    let headers: Vec<Header> = data
+    let headers: HeaderList = data
         .split(|byte| *byte == b'\n')
         .filter_map(|line| {
             let at = line.iter().skip(1).position(|byte| *byte == b':')? + 1;
-            let name = String::from_utf8(line[..at].to_vec()).ok()?;
-            Some((name, line[at + 1..].to_vec()))
+            Some((&line[..at], &line[at + 1..]))
         })
         .collect();
     let body = if data.len() % 2 == 0 { Body::Empty } else { Body::Follows };
@@ -68,12 +67,14 @@ fuzz_target!(|data: &[u8]| {
         }
     }
     let keys =
-        headers.iter().filter(|(name, _)| name == "x-api-key" || name == "authorization");
+        headers.iter().filter(|(name, _)| matches!(*name, b"x-api-key" | b"authorization"));
     assert_eq!(keys.count(), 1);
     let Some(Verdict::Forward(forward)) = resume(&mut worker) else {
         panic!("there is a token");
     };
-    let mut names: Vec<&str> = forward.headers().iter().map(|(name, _)| *name).collect();
+    let sent = forward.headers();
+    let mut names: Vec<&str> =
+        sent.iter().map(|(name, _)| str::from_utf8(name).expect("a name")).collect();
     assert!(names.iter().all(|name| ALLOWED.contains(name)), "{names:?}");
     names.sort_unstable();
     let count = names.len();
@@ -87,11 +88,9 @@ fn resume(worker: &mut Worker) -> Option<Verdict<'static>> {
     while let Some(effect) = effects.pop() {
         match effect {
             Effect::Call(call) => {
-                let status = (":status".to_owned(), b"201".to_vec());
+                let headers = HeaderList::of(&[(":status", "201")]);
                 let answer = match call.purpose {
-                    Purpose::Token(_) => {
-                        Answer::Some { headers: vec![status], body: TOKEN.to_vec() }
-                    }
+                    Purpose::Token(_) => Answer::Some { headers, body: TOKEN.to_vec() },
                     _ => Answer::None,
                 };
                 effects.extend(worker.answered(&POLICY, call.purpose, &answer, &memory, NOW));

@@ -3,8 +3,8 @@
 #![no_main]
 
 use keyhole_core::{
-    Answer, Arrival, Body, Effect, Now, Policy, Purpose, Steady, UnixTime, Unshared, Verdict,
-    Worker, load_policy,
+    Answer, Arrival, Body, Effect, HeaderList, Now, Policy, Purpose, Steady, UnixTime,
+    Unshared, Verdict, Worker, load_policy,
 };
 use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
@@ -21,8 +21,8 @@ const NOW: Now =
     Now { wall: UnixTime::from_secs(1000), steady: Steady::from_millis(1_000_000), jitter: 7 };
 
 fuzz_target!(|data: &[u8]| {
-    let headers = [(":method", "GET"), (":path", "/version"), ("x-api-key", "k")];
-    let headers = headers.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
+    let headers =
+        HeaderList::of(&[(":method", "GET"), (":path", "/version"), ("x-api-key", "k")]);
     let mut worker = Worker::default();
     let memory = Unshared::default();
     assert!(
@@ -37,10 +37,8 @@ fuzz_target!(|data: &[u8]| {
             .is_none()
     );
     let (status, body) = data.split_at(data.len().min(3));
-    let answer = Answer::Some {
-        headers: vec![(":status".to_owned(), status.to_vec())],
-        body: body.to_vec(),
-    };
+    let answer =
+        Answer::Some { headers: HeaderList::of(&[(":status", status)]), body: body.to_vec() };
     for effect in worker.tick(&POLICY, &memory, NOW) {
         let Effect::Call(call) = effect else { continue };
         if !matches!(call.purpose, Purpose::Token(_)) {
@@ -56,7 +54,7 @@ fuzz_target!(|data: &[u8]| {
                 Effect::Resume { verdict: Verdict::Forward(forward), .. } => {
                     assert_eq!(status, b"201");
                     let headers = forward.headers();
-                    let (_, value) = headers.last().expect("a credential");
+                    let value = headers.get("authorization").expect("a credential");
                     let token = value.strip_prefix(b"Bearer ").expect("a bearer token");
                     assert!(token.iter().all(u8::is_ascii_graphic));
                 }

@@ -2,8 +2,8 @@
 
 use keyhole_core::diff::diff;
 use keyhole_core::{
-    Arrival, Attempt, Body, Header, Listing, Passed, Problem, UnixTime, explain, list_policy,
-    pass, warnings,
+    Arrival, Attempt, Body, HeaderList, Listing, Passed, Problem, UnixTime, explain,
+    list_policy, pass, warnings,
 };
 use keyhole_tests::cases::read_as;
 
@@ -16,9 +16,8 @@ pub fn judged(rows: &Rows) -> Vec<Judged> {
 }
 
 fn judge(listing: &Listing, row: &Row, now: UnixTime) -> Judged {
-    let headers = row.headers.iter();
-    let headers: Vec<Header> =
-        headers.map(|(name, value)| (name.clone(), unhex(value))).collect();
+    let headers: HeaderList =
+        row.headers.iter().map(|(name, value)| (name, unhex(value))).collect();
     let given = row.body.as_deref().map(unhex);
     let body = if given.is_some() { Body::Follows } else { Body::Empty };
     let arrival = Arrival { headers: &headers, body, source: None };

@@ -86,9 +86,8 @@ impl Row {
     fn of(case: &Case) -> Self {
         let (method, target) = case.request_line();
         let headers = case.head();
-        let content_type = headers.iter().find(|(name, _)| name == "content-type");
-        let content_type =
-            content_type.map(|(_, value)| String::from_utf8(value.clone()).unwrap());
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        let content_type = headers.get("content-type").map(text);
         let asked = String::from_utf8(method).ok().zip(String::from_utf8(target).ok());
         let asked = asked.map(|(method, target)| Asked {
             client: case.policy.clone(),
@@ -96,7 +95,7 @@ impl Row {
             target,
             content_type: content_type.filter(|_| !case.body.is_empty()),
         });
-        let headers = headers.iter().map(|(name, value)| (name.clone(), hex(value))).collect();
+        let headers = headers.iter().map(|(name, value)| (text(name), hex(value))).collect();
         let body = (!case.body.is_empty()).then(|| hex(case.body.as_bytes()));
         Self { headers, body, asked }
     }

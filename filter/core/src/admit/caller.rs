@@ -7,11 +7,12 @@ use alloc::sync::Arc;
 use super::permitted::{Permitted, authorize};
 use super::{Pending, Subject, Wanted};
 use crate::body::Watched;
+use crate::headers::HeaderList;
 use crate::login::Logins;
 use crate::policy::{Client, Holder, KeyRefused, Policy};
 use crate::refusal::{Asked, Denial, Refusal, Refused};
 use crate::request::Request;
-use crate::request::head::{Body, Credential, Head, Header};
+use crate::request::head::{Body, Credential, Head};
 use crate::request::verb::Verb;
 use crate::response::view::{self, View};
 use crate::response::wrapper::PodLog;
@@ -21,7 +22,7 @@ use crate::wait;
 /// A request as it arrives.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival<'a> {
-    pub headers: &'a [Header],
+    pub headers: &'a HeaderList,
     pub body: Body,
     /// `address:port` of whoever sent it, behind the hops that are trusted; needed if
     /// [`Policy::asks_for_source`].
@@ -55,7 +56,7 @@ pub(crate) fn identify<'p, 'a>(
 pub(crate) fn find_caller<'p, 'a>(
     policy: &'p Policy,
     logins: Option<&mut Logins>,
-    headers: &'a [Header],
+    headers: &'a HeaderList,
     body: Body,
     now: Now,
 ) -> Result<Caller<'p, 'a>, Refusal> {

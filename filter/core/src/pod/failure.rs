@@ -164,8 +164,8 @@ mod tests {
     #[test]
     #[rustfmt::skip]
     fn a_refusal_is_remembered_shortly_and_all_else_backs_off() {
-        let busy = Failure::of(&with_header("503", "retry-after", "20"));
-        let forever = Failure::of(&with_header("429", "retry-after", "100000"));
+        let busy = Failure::of(&with_header(answer("503", b""), "retry-after", "20"));
+        let forever = Failure::of(&with_header(answer("429", b""), "retry-after", "100000"));
         for (failure, times, jitter, expected) in [
             (&refused(404, ""),   1, 0,     5_000),
             (&refused(403, ""),   9, 0,     5_000),

@@ -1,13 +1,9 @@
 //! The head of a request as Envoy hands it over, sorted but not yet believed.
 
-use alloc::string::String;
-use alloc::vec::Vec;
 use core::fmt;
 
+use crate::headers::HeaderList;
 use crate::policy::key::{KEY_PREFIX, MAX_KEY_BYTES};
-
-/// A header as the host gives it: a lower-case name, and any bytes.
-pub type Header = (String, Vec<u8>);
 
 /// Whether something follows the head.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -72,7 +68,7 @@ impl<'a> Head<'a> {
     /// # Errors
     ///
     /// A header that must be single is not.
-    pub(crate) fn parse(headers: &'a [Header], body: Body) -> Result<Self, HeadError> {
+    pub(crate) fn parse(headers: &'a HeaderList, body: Body) -> Result<Self, HeadError> {
         let mut head = Self {
             method: b"",
             target: b"",
@@ -90,23 +86,23 @@ impl<'a> Head<'a> {
             body,
             presented: Presented::Nothing,
         };
-        for (name, value) in headers {
-            match name.as_str() {
-                ":method" => head.method = value,
-                ":path" => head.target = value,
-                ":scheme" => head.scheme = value,
-                "x-forwarded-proto" => head.forwarded_proto = Some(value),
-                "x-request-id" => head.request_id = Some(value),
-                "user-agent" => head.user_agent = Some(value),
-                "accept" => head.accept = Some(value),
-                "content-type" => once(&mut head.content_type, value, "content-type")?,
-                "content-length" => once(&mut head.content_length, value, "content-length")?,
-                "x-keyhole-wait" => once(&mut head.wait, value, "x-keyhole-wait")?,
-                "x-keyhole-view" => once(&mut head.view, value, "x-keyhole-view")?,
-                "x-keyhole-patch" => once(&mut head.patch, value, "x-keyhole-patch")?,
-                "content-encoding" => head.encoded = true,
-                "x-api-key" => head.presented = head.presented.and(Credential::Key(value)),
-                "authorization" => head.presented = head.presented.and(authorization(value)),
+        for (name, value) in headers.iter() {
+            match name {
+                b":method" => head.method = value,
+                b":path" => head.target = value,
+                b":scheme" => head.scheme = value,
+                b"x-forwarded-proto" => head.forwarded_proto = Some(value),
+                b"x-request-id" => head.request_id = Some(value),
+                b"user-agent" => head.user_agent = Some(value),
+                b"accept" => head.accept = Some(value),
+                b"content-type" => once(&mut head.content_type, value, "content-type")?,
+                b"content-length" => once(&mut head.content_length, value, "content-length")?,
+                b"x-keyhole-wait" => once(&mut head.wait, value, "x-keyhole-wait")?,
+                b"x-keyhole-view" => once(&mut head.view, value, "x-keyhole-view")?,
+                b"x-keyhole-patch" => once(&mut head.patch, value, "x-keyhole-patch")?,
+                b"content-encoding" => head.encoded = true,
+                b"x-api-key" => head.presented = head.presented.and(Credential::Key(value)),
+                b"authorization" => head.presented = head.presented.and(authorization(value)),
                 _ => {}
             }
         }
@@ -183,11 +179,6 @@ impl fmt::Debug for Credential<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::string::ToString;
-
-    fn headers(pairs: &[(&str, &str)]) -> Vec<Header> {
-        pairs.iter().map(|(n, v)| ((*n).to_string(), v.as_bytes().to_vec())).collect()
-    }
 
     #[test]
     #[rustfmt::skip]
@@ -220,7 +211,7 @@ mod tests {
             (&[("x-api-key", "k1"), ("authorization", "Bearer eyJhbGciOi.x.y")],   several),
             (&[("authorization", "Basic x"), ("authorization", "Bearer keyhole_a_b")], several),
         ] {
-            let headers = headers(pairs);
+            let headers = HeaderList::of(pairs);
             let credential = Head::parse(&headers, Body::Empty).and_then(|head| head.credential());
             let told = credential.map(|credential| {
                 credential.map(|credential| match credential {
@@ -234,7 +225,8 @@ mod tests {
 
     #[test]
     fn a_repeated_content_type_is_refused() {
-        let headers = headers(&[("content-type", "application/json"), ("content-type", "x")]);
+        let headers =
+            HeaderList::of(&[("content-type", "application/json"), ("content-type", "x")]);
         let error = Head::parse(&headers, Body::Follows).unwrap_err();
         assert_eq!(error, HeadError::Repeated("content-type"));
     }

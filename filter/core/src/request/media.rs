@@ -123,8 +123,7 @@ pub(crate) fn essence(media_type: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::request::head::Header;
-    use alloc::string::String;
+    use crate::headers::HeaderList;
 
     fn sent(
         method: Method,
@@ -132,10 +131,8 @@ mod tests {
         patch: Option<&str>,
     ) -> Result<Option<Carried>, Unsupported> {
         let pairs = [("content-type", given), ("x-keyhole-patch", patch)];
-        let headers: Vec<Header> = pairs
-            .into_iter()
-            .filter_map(|(name, value)| Some((name.into(), value?.as_bytes().to_vec())))
-            .collect();
+        let headers: HeaderList =
+            pairs.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
         content_type(method, &Head::parse(&headers, Body::Follows).unwrap())
     }
 
@@ -185,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_compressed_body_is_refused() {
-        let headers = [(String::from("content-encoding"), b"gzip".to_vec())];
+        let headers = HeaderList::of(&[("content-encoding", "gzip")]);
         let head = Head::parse(&headers, Body::Follows).unwrap();
         assert_eq!(content_type(Method::Post, &head), Err(Unsupported::Encoded));
     }

@@ -136,16 +136,14 @@ pub(crate) fn checked(path: &[u8]) -> Result<&str, PathError> {
     if path.first() != Some(&b'/') {
         return Err(PathError::Relative);
     }
-    if path.contains(&b'%') {
-        return Err(PathError::PercentEncoded);
-    }
     let harmless = |byte: &u8| {
         byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b':' | b'-' | b'/')
     };
-    if !path.iter().all(harmless) {
-        return Err(PathError::Byte);
+    match path.iter().all(harmless) {
+        true => str::from_utf8(path).map_err(|_| PathError::Byte),
+        false if path.contains(&b'%') => Err(PathError::PercentEncoded),
+        false => Err(PathError::Byte),
     }
-    str::from_utf8(path).map_err(|_| PathError::Byte)
 }
 
 fn segments(path: &str) -> Result<ArrayVec<&str, MAX_SEGMENTS>, PathError> {

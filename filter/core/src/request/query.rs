@@ -14,7 +14,6 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use arrayvec::ArrayVec;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
 
 use crate::policy::key::SecretInUrl;
@@ -28,7 +27,7 @@ const ESCAPED: &AsciiSet =
 /// A decoded query, in the order in which it was sent.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Query<'a> {
-    pairs: ArrayVec<(Cow<'a, str>, Cow<'a, str>), MAX_PAIRS>,
+    pairs: Vec<(Cow<'a, str>, Cow<'a, str>)>,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -80,7 +79,10 @@ impl<'a> Query<'a> {
             if parsed.get(&key).is_some() {
                 return Err(QueryError::Repeated(key.into_owned()));
             }
-            parsed.pairs.try_push((key, value)).map_err(|_| QueryError::TooMany)?;
+            if parsed.pairs.len() == MAX_PAIRS {
+                return Err(QueryError::TooMany);
+            }
+            parsed.pairs.push((key, value));
         }
         Ok(parsed)
     }
@@ -112,6 +114,11 @@ pub(crate) fn split_once(bytes: &[u8], separator: u8) -> (&[u8], &[u8]) {
 }
 
 fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, QueryError> {
+    // Most of what is sent has nothing to decode.
+    let is_plain = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'%' | b'+');
+    if bytes.iter().all(is_plain) {
+        return str::from_utf8(bytes).map(Cow::Borrowed).map_err(|_| QueryError::Escape);
+    }
     let well_formed = bytes.split(|byte| *byte == b'%').skip(1).all(
         |rest| matches!(rest, [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit()),
     );

@@ -1,5 +1,6 @@
 use super::*;
-use crate::request::head::{Body, Header};
+use crate::headers::HeaderList;
+use crate::request::head::Body;
 use crate::token::tests::{at, minted};
 use crate::worker::effect::Call;
 use crate::worker::tests::{Gateway, arrival, json, policy_with};
@@ -13,15 +14,14 @@ fn gateway() -> Gateway {
     gateway
 }
 
-fn headers(target: &str, seconds: &str) -> Vec<Header> {
+fn headers(target: &str, seconds: &str) -> HeaderList {
     let pairs = [
         (":method", "GET"),
         (":path", target),
         ("x-api-key", "k"),
         ("x-keyhole-wait", seconds),
     ];
-    let given = pairs.iter().filter(|(_, value)| !value.is_empty());
-    given.map(|(name, value)| (name.to_string(), (*value).into())).collect()
+    pairs.into_iter().filter(|(_, value)| !value.is_empty()).collect()
 }
 
 /// The one call that is under way, with its path.

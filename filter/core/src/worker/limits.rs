@@ -1,6 +1,6 @@
 //! Clients that are bounded, and rules that are only reported, as a worker sees them.
 
-use super::tests::{Gateway, list, policy_with, told};
+use super::tests::{Gateway, PODS, list, policy_with, told};
 use super::*;
 use crate::body::Step;
 use crate::request::head::Body;
@@ -49,8 +49,8 @@ fn a_client_may_have_so_many_requests_in_flight() {
 #[test]
 fn a_client_may_send_bodies_of_so_many_bytes() {
     let mut gateway = gateway("limits: {bodyBytes: 10}");
-    let mut headers = list();
-    headers[0].1 = b"POST".to_vec();
+    let post = [(":method", "POST"), (":path", PODS), ("x-api-key", "k")];
+    let headers = HeaderList::of(&post);
     assert_eq!(told(&gateway.judge(&headers, Body::Follows)), "allowed");
     assert!(matches!(gateway.worker.body(1, 10, false), Step::Pass));
     let Step::Refuse(refused) = gateway.worker.body(1, 1, true) else { panic!() };
@@ -58,7 +58,7 @@ fn a_client_may_send_bodies_of_so_many_bytes() {
     let samples = gateway.worker.samples(at(1000));
     let name = "keyhole_decisions_total.client.sql.verb.create.outcome.limited";
     assert!(samples.iter().any(|sample| sample.name == name), "{samples:?}");
-    headers.push(("content-length".to_string(), b"11".to_vec()));
+    let headers = post.into_iter().chain([("content-length", "11")]).collect();
     let said = "413 the body is larger than 10 bytes, the limit for this request (`bodyBytes`, or that of bodies that are judged): send less";
     assert_eq!(told(&gateway.judge(&headers, Body::Follows)), said);
 }
@@ -85,8 +85,7 @@ fn a_client_may_call_only_from_its_sources() {
 #[test]
 fn what_is_only_reported_is_forwarded_and_told() {
     let mut gateway = gateway("enforcement: report");
-    let mut headers = list();
-    headers[0].1 = b"DELETE".to_vec();
+    let headers = HeaderList::of(&[(":method", "DELETE"), (":path", PODS), ("x-api-key", "k")]);
     let Verdict::Forward(forward) = gateway.judge(&headers, Body::Empty) else { panic!() };
     assert_eq!(
         forward.reported().unwrap().report().unwrap(),

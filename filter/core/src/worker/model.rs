@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::*;
-use crate::answer::tests::answer;
+use crate::answer::tests::{answer, with_header};
 use crate::config::load_policy;
 use crate::pod::shared::Unshared;
 use crate::policy::key::KeyDigest;
@@ -271,12 +271,10 @@ impl World {
         let claims = format!(
             r#"{{"sub":"system:serviceaccount:n:a{account}","aud":["api"],"iat":{iat},"nbf":{iat},"exp":{exp}}}"#
         );
-        let Answer::Some { mut headers, body } = created(&jwt(&claims)) else { panic!() };
         let date = jiff::Timestamp::from_second(i64::try_from(iat).unwrap()).unwrap();
         let date =
             jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&date);
-        headers.push(("date".to_string(), date.unwrap().into_bytes()));
-        Answer::Some { headers, body }
+        with_header(created(&jwt(&claims)), "date", &date.unwrap())
     }
 
     /// It is the account's own, and valid by the apiserver's clock.
@@ -315,9 +313,8 @@ fn check_refusal(refusal: &Refusal) {
     assert!(matches!(refusal.reply().code, 429 | 503), "{refusal}");
 }
 
-fn bearer(headers: &[(&str, &[u8])]) -> String {
-    let (_, value) =
-        headers.iter().find(|(name, _)| *name == "authorization").expect("a token");
+fn bearer(headers: &HeaderList) -> String {
+    let value = headers.get("authorization").expect("a token");
     String::from_utf8(value.to_vec()).unwrap()
 }
 
@@ -325,13 +322,15 @@ fn number(account: &str) -> usize {
     account.trim_start_matches('a').parse().unwrap()
 }
 
-fn headers(account: usize) -> Vec<Header> {
-    let headers =
-        [(":method", "GET"), (":path", "/version"), (":authority", "k"), (":scheme", "https")];
-    let mut headers =
-        headers.map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).to_vec();
-    headers.push(("x-api-key".to_string(), format!("k{account}").into_bytes()));
-    headers
+fn headers(account: usize) -> HeaderList {
+    let key = format!("k{account}");
+    HeaderList::of(&[
+        (":method", "GET"),
+        (":path", "/version"),
+        (":authority", "k"),
+        (":scheme", "https"),
+        ("x-api-key", &key),
+    ])
 }
 
 fn policy() -> Policy {

@@ -8,10 +8,10 @@ use serde::Serialize;
 
 use crate::admit::{Subject, Verdict};
 use crate::config::Revision;
+use crate::headers::HeaderList;
 use crate::pod::failure::Failure;
 use crate::refusal::{Refusal, Refused};
 use crate::reply::Reply;
-use crate::request::head::Header;
 use crate::time::UnixTime;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -40,15 +40,13 @@ struct ActivePolicy<'a> {
 // === impl Probe ===
 
 impl Probe {
-    pub(crate) fn of(headers: &[Header]) -> Option<Self> {
-        let value =
-            |name| headers.iter().find(|(own, _)| own == name).map(|(_, value)| &**value);
-        let probe = match value(":path")? {
+    pub(crate) fn of(headers: &HeaderList) -> Option<Self> {
+        let probe = match headers.get(":path")? {
             b"/keyhole/livez" => Self::Live,
             b"/keyhole/readyz" => Self::Ready,
             _ => return None,
         };
-        (value(":method")? == b"GET").then_some(probe)
+        (headers.get(":method")? == b"GET").then_some(probe)
     }
 
     /// Ready is who has a policy, and was accepted by the apiserver once.

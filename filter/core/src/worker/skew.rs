@@ -44,13 +44,13 @@ impl Skew {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::answer::tests::with_header;
+    use crate::answer::tests::{answer, with_header};
     use crate::time::{Steady, UnixTime};
     use alloc::string::ToString;
 
     #[test]
     fn a_wrong_clock_is_told_once_and_once_when_it_is_right_again() {
-        let answer = with_header("201", "date", "Thu, 01 Jan 1970 01:00:00 GMT");
+        let answer = with_header(answer("201", b""), "date", "Thu, 01 Jan 1970 01:00:00 GMT");
         let mut skew = Skew::default();
         let mut said = |secs| {
             let wall = UnixTime::from_secs(secs);

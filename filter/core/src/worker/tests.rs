@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::effect::Upstream;
 use super::*;
-use crate::answer::tests::answer;
+use crate::answer::tests::{answer, with_header};
 use crate::config::load_policy;
 use crate::pod::shared::Unshared;
 use crate::policy::key::KeyDigest;
@@ -33,7 +33,7 @@ pub(crate) struct Gateway {
     pub(crate) resent: Vec<Call>,
 }
 
-pub(crate) fn arrival(headers: &[Header]) -> Arrival<'_> {
+pub(crate) fn arrival(headers: &HeaderList) -> Arrival<'_> {
     Arrival { headers, body: Body::Empty, source: None }
 }
 
@@ -59,7 +59,7 @@ impl Gateway {
 
     pub(crate) fn request<'a>(
         &mut self,
-        headers: &'a [Header],
+        headers: &'a HeaderList,
         body: Body,
     ) -> Option<Verdict<'a>> {
         let arrival = Arrival { headers, body, source: self.source };
@@ -67,7 +67,7 @@ impl Gateway {
     }
 
     /// What becomes of a request, after a token was asked for if there is none.
-    pub(crate) fn judge<'a>(&mut self, headers: &'a [Header], body: Body) -> Verdict<'a> {
+    pub(crate) fn judge<'a>(&mut self, headers: &'a HeaderList, body: Body) -> Verdict<'a> {
         if let Some(verdict) = self.request(headers, body) {
             return verdict;
         }
@@ -126,7 +126,7 @@ impl Gateway {
     }
 }
 
-const PODS: &str = "/api/v1/namespaces/d/pods";
+pub(super) const PODS: &str = "/api/v1/namespaces/d/pods";
 
 fn policy(gateway: &str) -> Policy {
     policy_with(gateway, "enforcement: enforce")
@@ -159,9 +159,8 @@ pub(crate) fn sent(verb: Verb) -> Sent {
     sent
 }
 
-pub(crate) fn list() -> Vec<Header> {
-    let headers = [(":method", "GET"), (":path", PODS), ("x-api-key", "k")];
-    headers.map(|(name, value)| (name.to_string(), value.into())).to_vec()
+pub(crate) fn list() -> HeaderList {
+    HeaderList::of(&[(":method", "GET"), (":path", PODS), ("x-api-key", "k")])
 }
 
 /// `allowed`, or the code and the sentence.
@@ -179,25 +178,21 @@ pub(crate) fn told(verdict: &Verdict<'_>) -> String {
 
 /// An answer in JSON.
 pub(crate) fn json(status: &str, body: &[u8]) -> Answer {
-    let Answer::Some { mut headers, body } = answer(status, body) else { panic!() };
-    headers.push(("content-type".into(), b"application/json".to_vec()));
-    Answer::Some { headers, body }
+    with_header(answer(status, body), "content-type", "application/json")
 }
 
 fn original(path: &str) -> Option<Original> {
-    let headers = [(":method", "POST"), (":path", path), ("x-api-key", "k")];
-    let headers = headers.map(|(name, value)| (name.to_string(), value.into()));
-    Some(Original { headers: headers.to_vec(), body: b"{}".to_vec() })
+    let headers = HeaderList::of(&[(":method", "POST"), (":path", path), ("x-api-key", "k")]);
+    Some(Original { headers, body: b"{}".to_vec() })
 }
 
 fn watch() -> Option<Original> {
-    let headers = [
+    let headers = HeaderList::of(&[
         (":method", "GET"),
         (":path", "/api/v1/namespaces/d/pods?watch=1"),
         ("x-api-key", "k"),
-    ];
-    let headers = headers.map(|(name, value)| (name.to_string(), value.into()));
-    Some(Original { headers: headers.to_vec(), body: Vec::new() })
+    ]);
+    Some(Original { headers, body: Vec::new() })
 }
 
 /// Sends a list request, which the apiserver then does not accept, though it has for

@@ -1,0 +1,156 @@
+//! A header list as a host hands it over: one block of bytes, read where it is.
+//!
+//! ```text
+//! list     count sizes{count} texts{count}
+//! sizes    length-of-name length-of-value
+//! texts    name 0x00 value 0x00
+//! ```
+//!
+//! Counts and lengths are 32 bits, little-endian. That is how Proxy-Wasm passes maps
+//! (`proxy_get_header_map_pairs`), so nothing is copied or allocated for a single header.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+/// Headers in their order: lower-case names, and any bytes.
+///
+/// INVARIANT: all of the list is there, so that nobody sees less of it than the next one.
+#[derive(Clone, Default, Eq, PartialEq)]
+pub struct HeaderList {
+    bytes: Vec<u8>,
+}
+
+/// The bytes are no list: some are missing, or a text does not end where it should.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Malformed;
+
+// === impl HeaderList ===
+
+impl HeaderList {
+    /// Writes a list.
+    pub fn of<N: AsRef<[u8]>, V: AsRef<[u8]>>(headers: &[(N, V)]) -> Self {
+        let texts = || headers.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
+        let sizes = texts().map(|(name, value)| {
+            10_usize.saturating_add(name.len()).saturating_add(value.len())
+        });
+        let mut bytes = Vec::with_capacity(sizes.fold(4, usize::saturating_add));
+        bytes.extend(size(headers.len()));
+        for (name, value) in texts() {
+            bytes.extend(size(name.len()));
+            bytes.extend(size(value.len()));
+        }
+        for (name, value) in texts() {
+            bytes.extend_from_slice(name);
+            bytes.push(0);
+            bytes.extend_from_slice(value);
+            bytes.push(0);
+        }
+        Self { bytes }
+    }
+
+    /// Names and values, in their order.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let (sizes, texts) = split(&self.bytes).unwrap_or_default();
+        pairs(sizes, texts).flatten()
+    }
+
+    /// The value of the first header of this name.
+    pub fn get(&self, name: &str) -> Option<&[u8]> {
+        self.iter().find(|(own, _)| *own == name.as_bytes()).map(|(_, value)| value)
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// No bytes at all are an empty list, too: so does Envoy write it.
+impl TryFrom<Vec<u8>> for HeaderList {
+    type Error = Malformed;
+
+    fn try_from(bytes: Vec<u8>) -> Result<Self, Malformed> {
+        if !bytes.is_empty() {
+            let (sizes, texts) = split(&bytes).ok_or(Malformed)?;
+            if pairs(sizes, texts).any(|pair| pair.is_none()) {
+                return Err(Malformed);
+            }
+        }
+        Ok(Self { bytes })
+    }
+}
+
+impl<N: AsRef<[u8]>, V: AsRef<[u8]>> FromIterator<(N, V)> for HeaderList {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(headers: I) -> Self {
+        Self::of(&headers.into_iter().collect::<Vec<_>>())
+    }
+}
+
+/// Without the values: keys and tokens are among them.
+impl fmt::Debug for HeaderList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter().map(|(name, _)| name.escape_ascii())).finish()
+    }
+}
+
+/// A length that does not fit is one that no reader accepts.
+fn size(of: usize) -> [u8; 4] {
+    u32::try_from(of).unwrap_or(u32::MAX).to_le_bytes()
+}
+
+/// The sizes and the texts of a list.
+fn split(bytes: &[u8]) -> Option<(&[[u8; 8]], &[u8])> {
+    let (count, rest) = bytes.split_first_chunk()?;
+    let sizes = usize::try_from(u32::from_le_bytes(*count)).ok()?.checked_mul(8)?;
+    let (sizes, texts) = rest.split_at_checked(sizes)?;
+    let (sizes, []) = sizes.as_chunks() else { return None };
+    Some((sizes, texts))
+}
+
+/// `None` in place of one that is not there.
+fn pairs<'a>(
+    sizes: &'a [[u8; 8]],
+    mut texts: &'a [u8],
+) -> impl Iterator<Item = Option<(&'a [u8], &'a [u8])>> {
+    sizes.iter().map(move |[a, b, c, d, e, f, g, h]| {
+        let name = text(&mut texts, [*a, *b, *c, *d])?;
+        let value = text(&mut texts, [*e, *f, *g, *h])?;
+        Some((name, value))
+    })
+}
+
+fn text<'a>(texts: &mut &'a [u8], length: [u8; 4]) -> Option<&'a [u8]> {
+    let length = usize::try_from(u32::from_le_bytes(length)).ok()?;
+    let text = texts.split_off(..length)?;
+    (texts.split_off_first()? == &0).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIST: &[u8] = b"\x02\0\0\0\x07\0\0\0\x03\0\0\0\x01\0\0\0\0\0\0\0:method\0GET\0a\0\0";
+
+    #[test]
+    fn a_list_is_written_as_it_is_read() {
+        let list = HeaderList::of(&[(":method", "GET"), ("a", "")]);
+        assert_eq!(list.as_bytes(), LIST);
+        let read = HeaderList::try_from(LIST.to_vec()).unwrap();
+        assert!(read.iter().eq([(&b":method"[..], &b"GET"[..]), (b"a", b"")]));
+        assert_eq!((read.get("a"), read.get("b")), (Some(&b""[..]), None));
+        assert_eq!(HeaderList::try_from(Vec::new()).unwrap().iter().count(), 0);
+        assert_eq!(HeaderList::of::<&str, &str>(&[]).iter().count(), 0);
+    }
+
+    #[test]
+    fn a_list_with_something_missing_is_none() {
+        for length in 1..LIST.len() {
+            let cut = LIST[..length].to_vec();
+            assert_eq!(HeaderList::try_from(cut), Err(Malformed), "{length} bytes");
+        }
+        for (at, byte) in [(0, 3), (3, 0xff), (4, 6), (4, 8), (11, 0xff), (27, b'x')] {
+            let mut other = LIST.to_vec();
+            other[at] = byte;
+            assert_eq!(HeaderList::try_from(other), Err(Malformed), "byte {at} is {byte}");
+        }
+    }
+}
