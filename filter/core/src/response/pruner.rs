@@ -12,6 +12,8 @@
 use alloc::vec::Vec;
 use core::{mem, slice};
 
+use memchr::memchr2;
+
 use super::view;
 
 #[derive(Debug)]
@@ -97,6 +99,7 @@ impl Pruner {
                 State::Within { kept, depth, text } => {
                     self.within(kept, depth, text, rest, &mut out)
                 }
+                State::Key(text) => self.key(text, rest, &mut out),
                 State::Rest => {
                     out.extend(rest);
                     &[]
@@ -159,28 +162,44 @@ impl Pruner {
             (State::Members, _) if has_room && (is_space || byte == b',') => {
                 self.held.push(byte);
             }
-            (State::Key(text), _) if has_room => {
-                self.held.push(byte);
-                match text.after(byte) {
-                    Text::Outside => self.judge(out),
-                    text => self.state = State::Key(text),
-                }
-            }
-            // No document, or a key that is none of these.
             _ => {
-                self.release(out);
-                self.state = State::Rest;
+                self.give_up(out);
                 return false;
             }
         }
         true
     }
 
+    /// It is no document, or not one of these.
+    fn give_up(&mut self, out: &mut Vec<u8>) {
+        self.release(out);
+        self.state = State::Rest;
+    }
+
     /// What was held stays; the comma only if a member stays before it.
     fn release(&mut self, out: &mut Vec<u8>) {
         let is_first =
             self.around.last_mut().is_some_and(|own| !mem::replace(&mut own.begun, true));
-        out.extend(self.held.drain(..).skip_while(|byte| is_first && *byte != b'"'));
+        let comma = self.held.iter().take_while(|byte| is_first && **byte != b'"').count();
+        out.extend_from_slice(self.held.get(comma..).unwrap_or_default());
+        self.held.clear();
+    }
+
+    /// What of `rest` comes after the key.
+    fn key<'a>(&mut self, text: Text, rest: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
+        let mut bytes = rest.iter();
+        let text = text.end(&mut bytes);
+        let (key, after) = split(rest, bytes.as_slice().len());
+        if self.held.len().saturating_add(key.len()) > LONGEST_KEY {
+            self.give_up(out);
+            return rest;
+        }
+        self.held.extend_from_slice(key);
+        match text {
+            Text::Outside => self.judge(out),
+            text => self.state = State::Key(text),
+        }
+        after
     }
 
     /// A key is complete.
@@ -208,20 +227,27 @@ impl Pruner {
         let mut bytes = rest.iter();
         // Of a value that has ended: how many bytes more have been read.
         let ended = loop {
-            let Some(byte) = text.next(&mut bytes) else { break None };
-            match (text, byte) {
-                (Text::Outside, b'[' | b'{') => depth = depth.saturating_add(1),
-                (Text::Outside, b',' | b']' | b'}') if depth == 0 => break Some(1),
-                (Text::Outside, b']' | b'}') => depth = depth.saturating_sub(1),
-                _ => text = text.after(*byte),
+            if text != Text::Outside {
+                text = text.end(&mut bytes);
+                match (text, depth) {
+                    (Text::Outside, 0) => break Some(0),
+                    (Text::Outside, _) => {}
+                    _ => break None,
+                }
             }
-            if depth == 0 && text == Text::Outside {
-                break Some(0);
+            // Nearly all of a document does not matter.
+            match bytes.find(|byte| matches!(byte, b'"' | b',' | b'[' | b']' | b'{' | b'}')) {
+                None => break None,
+                Some(b'"') => text = Text::Inside,
+                Some(b'[' | b'{') => depth = depth.saturating_add(1),
+                Some(_) if depth == 0 => break Some(1),
+                Some(b',') => {}
+                Some(_) if depth == 1 => break Some(0),
+                Some(_) => depth = depth.saturating_sub(1),
             }
         };
         let unread = bytes.as_slice().len().saturating_add(ended.unwrap_or(0));
-        let length = rest.len().saturating_sub(unread);
-        let (value, after) = rest.split_at_checked(length).unwrap_or((rest, &[]));
+        let (value, after) = split(rest, unread);
         if kept {
             out.extend_from_slice(value);
         }
@@ -266,25 +292,28 @@ impl Place {
 // === impl Text ===
 
 impl Text {
-    /// The next byte that may matter; nearly all of a document does not.
-    fn next<'a>(self, bytes: &mut slice::Iter<'a, u8>) -> Option<&'a u8> {
-        match self {
-            Self::Outside => {
-                bytes.find(|byte| matches!(byte, b'"' | b',' | b'[' | b']' | b'{' | b'}'))
+    /// Reads to the end of the text, or of what is there of it.
+    fn end(mut self, bytes: &mut slice::Iter<'_, u8>) -> Self {
+        loop {
+            let at = match self {
+                Self::Outside => return self,
+                Self::Escaped => 0,
+                // Without one, behind all that is there.
+                Self::Inside => memchr2(b'"', b'\\', bytes.as_slice()).unwrap_or(usize::MAX),
+            };
+            self = match (self, bytes.nth(at)) {
+                (_, None) => return self,
+                (Self::Inside, Some(b'"')) => Self::Outside,
+                (Self::Inside, Some(_)) => Self::Escaped,
+                _ => Self::Inside,
             }
-            Self::Inside => bytes.find(|byte| matches!(byte, b'"' | b'\\')),
-            Self::Escaped => bytes.next(),
         }
     }
+}
 
-    const fn after(self, byte: u8) -> Self {
-        match (self, byte) {
-            (Self::Outside, b'"') | (Self::Escaped, _) => Self::Inside,
-            (Self::Inside, b'"') => Self::Outside,
-            (Self::Inside, b'\\') => Self::Escaped,
-            _ => self,
-        }
-    }
+/// Before and after the point from which on so many bytes are unread.
+fn split(bytes: &[u8], unread: usize) -> (&[u8], &[u8]) {
+    bytes.split_at_checked(bytes.len().saturating_sub(unread)).unwrap_or((bytes, &[]))
 }
 
 #[cfg(test)]
