@@ -3,6 +3,7 @@
 //!
 //! Gateways run on the first core, the load and the upstream on the second.
 
+pub mod apiserver;
 pub mod authz;
 pub mod chart;
 pub mod contestant;
@@ -23,6 +24,8 @@ pub const KEY: &str =
 pub const POD: &str = "/api/v1/namespaces/d0/pods/web-0";
 /// Of a list, Keyhole leaves out what nobody reads in SQL.
 pub const LIST: &str = "/api/v1/namespaces/d0/pods";
+/// The same, which the demo's policy allows.
+pub const DEMO_LIST: &str = "/api/v1/namespaces/default/pods";
 /// A list of 4 MB, as it is.
 pub const LARGE_LIST: &str = "/api/v1/namespaces/d1/pods?view=full";
 /// What no rule allows.

@@ -75,7 +75,7 @@ impl Stack {
     }
 
     /// The id of the process that was started last under this name.
-    fn id(&self, process: &str) -> Result<u32> {
+    pub(crate) fn id(&self, process: &str) -> Result<u32> {
         let processes = fs::read_to_string(self.state().join("processes"))?;
         let line = processes.lines().rfind(|line| line.split(' ').nth(1) == Some(process));
         let id = line.and_then(|line| line.split(' ').next()).context("no such process")?;

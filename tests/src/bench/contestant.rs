@@ -155,6 +155,10 @@ impl Contestant {
 // === impl Running ===
 
 impl Running {
+    pub fn origin(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
     /// Of the proxy, and of whom it asks.
     pub fn cpu(&self) -> Result<[Duration; 2]> {
         let service = self.service.as_ref().map_or(Ok(Duration::ZERO), Server::cpu)?;

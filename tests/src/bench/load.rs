@@ -34,7 +34,7 @@ pub struct Load {
 
 impl Load {
     /// As many requests as the gateway answers; how many they were.
-    pub fn saturate(&self, port: u16, credential: &str) -> Result<u64> {
+    pub fn saturate(&self, origin: &str, credential: &str) -> Result<u64> {
         let mut wrk = pinned(tool("wrk"));
         wrk.args(["-t1", &format!("-c{}", self.connections), &self.lasting("-d")]);
         if self.body_bytes > 0 {
@@ -48,7 +48,7 @@ impl Load {
             )?;
             wrk.arg("-s").arg(script);
         }
-        let printed = run(wrk.args(["-H", credential]).arg(self.url(port)))?;
+        let printed = run(wrk.args(["-H", credential]).arg(self.url(origin)))?;
         ensure!(!printed.contains("Non-2xx"), "not all were answered 200:\n{printed}");
         let count =
             printed.split(" requests in ").next().and_then(|head| head.split(' ').next_back());
@@ -59,12 +59,12 @@ impl Load {
     }
 
     /// So many requests a second.
-    pub fn latency(&self, port: u16, credential: &str, rate: u32) -> Result<Latency> {
+    pub fn latency(&self, origin: &str, credential: &str, rate: u32) -> Result<Latency> {
         let mut oha = pinned(tool("oha"));
-        oha.args(["--no-tui", "--output-format", "json", "--latency-correction"]);
+        oha.args(["--no-tui", "--output-format", "json", "--latency-correction", "--insecure"]);
         oha.args(["-c", &self.connections.to_string(), "-q", &rate.to_string()]);
         oha.args(["-z", &self.lasting("")]).args(["-H", credential]);
-        let report: Value = serde_json::from_str(&run(oha.arg(self.url(port)))?)?;
+        let report: Value = serde_json::from_str(&run(oha.arg(self.url(origin)))?)?;
         let codes = report["statusCodeDistribution"].as_object().context("no codes")?;
         ensure!(codes.keys().eq(["200"]), "not all were answered 200: {codes:?}");
         let of = |name| {
@@ -74,8 +74,8 @@ impl Load {
         Ok(Latency { p50: of("p50")?, p99: of("p99")?, p999: of("p99.9")? })
     }
 
-    fn url(&self, port: u16) -> String {
-        format!("http://127.0.0.1:{port}{}", self.path)
+    fn url(&self, origin: &str) -> String {
+        format!("{origin}{}", self.path)
     }
 
     fn lasting(&self, option: &str) -> String {

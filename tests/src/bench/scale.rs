@@ -53,7 +53,7 @@ pub fn measure(dir: &Path, duration: Duration) -> Result<Scale> {
     for (clients, rules) in POLICIES {
         println!("{clients} clients");
         let (running, takes) = started(Contestant::keyhole(clients, rules), dir, &words)?;
-        load.saturate(running.port, &running.credential)?;
+        load.saturate(&running.origin(), &running.credential)?;
         let cpu_us = cpu(&load, &running)?;
         let rss_bytes = running.rss_bytes()?.saturating_sub(bare.rss_bytes()?);
         let load_seconds = takes.saturating_sub(bare_takes).as_secs_f64();
@@ -92,7 +92,7 @@ fn cpu(load: &Load, running: &Running) -> Result<Spread> {
     let mut rounds = Vec::new();
     for _ in 0..ROUNDS {
         let [before, _] = running.cpu()?;
-        let requests = load.saturate(running.port, &running.credential)? as f64;
+        let requests = load.saturate(&running.origin(), &running.credential)? as f64;
         let [after, _] = running.cpu()?;
         rounds.push((after - before).as_secs_f64() * 1e6 / requests);
     }

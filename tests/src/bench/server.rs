@@ -45,23 +45,33 @@ impl Server {
         Ok(())
     }
 
-    /// The time that all its threads have spent on a processor.
+    /// The time that it has spent on a processor.
     pub fn cpu(&self) -> Result<Duration> {
-        let mut nanoseconds = 0;
-        for task in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
-            let spent = fs::read_to_string(task?.path().join("schedstat"))?;
-            let spent = spent.split(' ').next().context("no time in schedstat")?;
-            nanoseconds += spent.parse::<u64>()?;
-        }
-        Ok(Duration::from_nanos(nanoseconds))
+        spent(self.child.id())
     }
 
     pub fn rss_bytes(&self) -> Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kilobytes = line.context("no VmRSS")?.trim().trim_end_matches(" kB");
-        Ok(kilobytes.parse::<u64>()? << 10)
+        rss_bytes(self.child.id())
     }
+}
+
+/// The time that all threads of a process have spent on a processor.
+pub(super) fn spent(process: u32) -> Result<Duration> {
+    let mut nanoseconds = 0;
+    for task in fs::read_dir(format!("/proc/{process}/task"))? {
+        let spent = fs::read_to_string(task?.path().join("schedstat"))?;
+        let spent = spent.split(' ').next().context("no time in schedstat")?;
+        nanoseconds += spent.parse::<u64>()?;
+    }
+    Ok(Duration::from_nanos(nanoseconds))
+}
+
+/// The memory of a process that is in use and not swapped out.
+pub(super) fn rss_bytes(process: u32) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kilobytes = line.context("no VmRSS")?.trim().trim_end_matches(" kB");
+    Ok(kilobytes.parse::<u64>()? << 10)
 }
 
 impl Drop for Server {

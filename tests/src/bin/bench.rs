@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Args, Parser};
+use keyhole_tests::bench::apiserver;
 use keyhole_tests::bench::authz::{self, Protocol};
 use keyhole_tests::bench::chart;
 use keyhole_tests::bench::contestant::{ALL, Contestant, Running};
@@ -27,6 +28,17 @@ enum Command {
         #[arg(long)]
         seconds: u64,
         /// A folder for scale.json, configurations and logs
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Measures what a gateway adds to a real kube-apiserver
+    Apiserver {
+        #[arg(long)]
+        rounds: usize,
+        /// Of each measurement
+        #[arg(long)]
+        seconds: u64,
+        /// A folder for apiserver.json
         #[arg(long)]
         out: PathBuf,
     },
@@ -70,6 +82,13 @@ fn main() -> Result<()> {
             print!("{scale}");
             Ok(())
         }
+        Command::Apiserver { rounds, seconds, out } => {
+            fs::create_dir_all(&out)?;
+            let report = apiserver::measure(rounds, Duration::from_secs(seconds))?;
+            fs::write(out.join("apiserver.json"), serde_json::to_string_pretty(&report)?)?;
+            print!("{report}");
+            Ok(())
+        }
         Command::Serve { protocol, port } => authz::serve(protocol, port),
     }
 }
@@ -86,7 +105,7 @@ impl Plan {
             all.push(contestant.start(dir, &words)?);
         }
         for running in &all {
-            self.load(running, 1).saturate(running.port, &running.credential)?;
+            self.load(running, 1).saturate(&running.origin(), &running.credential)?;
         }
         let mut rows: Vec<Row> = Vec::new();
         for Running { contestant, .. } in &all {
@@ -112,12 +131,12 @@ impl Plan {
     fn measure(&self, running: &Running) -> Result<Round> {
         let load = self.load(running, self.seconds);
         let before = running.cpu()?;
-        let requests = load.saturate(running.port, &running.credential)? as f64;
+        let requests = load.saturate(&running.origin(), &running.credential)? as f64;
         let after = running.cpu()?;
         let micros = |n: usize| (after[n] - before[n]).as_secs_f64() * 1e6 / requests;
         let latency = match self.quick {
             true => None,
-            false => Some(load.latency(running.port, &running.credential, self.rate)?),
+            false => Some(load.latency(&running.origin(), &running.credential, self.rate)?),
         };
         Ok(Round {
             cpu_us: micros(0),
