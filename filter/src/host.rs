@@ -90,7 +90,7 @@ pub(crate) fn replace_request_body(body: &[u8]) -> Result<(), Status> {
 
 /// Leaves no trailers to forward.
 pub(crate) fn drop_request_trailers() -> Result<(), Status> {
-    map::set(MapType::HttpRequestTrailers, &HeaderList::default())
+    map::set(MapType::HttpRequestTrailers, &HeaderList::of::<&str, &str>(&[]))
 }
 
 pub(crate) fn response_headers() -> Result<HeaderList, Status> {

@@ -20,9 +20,17 @@ pub struct HeaderList {
     bytes: Vec<u8>,
 }
 
-/// The bytes are no list: some are missing, or a text does not end where it should.
+/// The bytes are no list: some are missing, or too many, or a text does not end where it
+/// should.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Malformed;
+
+/// What is still to be read of a list.
+#[derive(Default)]
+struct Pairs<'a> {
+    sizes: &'a [[u8; 8]],
+    texts: &'a [u8],
+}
 
 // === impl HeaderList ===
 
@@ -50,8 +58,7 @@ impl HeaderList {
 
     /// Names and values, in their order.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let (sizes, texts) = split(&self.bytes).unwrap_or_default();
-        pairs(sizes, texts).flatten()
+        Pairs::of(&self.bytes).unwrap_or_default()
     }
 
     /// The value of the first header of this name.
@@ -64,18 +71,16 @@ impl HeaderList {
     }
 }
 
-/// No bytes at all are an empty list, too: so does Envoy write it.
 impl TryFrom<Vec<u8>> for HeaderList {
     type Error = Malformed;
 
     fn try_from(bytes: Vec<u8>) -> Result<Self, Malformed> {
-        if !bytes.is_empty() {
-            let (sizes, texts) = split(&bytes).ok_or(Malformed)?;
-            if pairs(sizes, texts).any(|pair| pair.is_none()) {
-                return Err(Malformed);
-            }
+        let mut pairs = Pairs::of(&bytes).ok_or(Malformed)?;
+        let count = pairs.sizes.len();
+        match pairs.by_ref().count() == count && pairs.texts.is_empty() {
+            true => Ok(Self { bytes }),
+            false => Err(Malformed),
         }
-        Ok(Self { bytes })
     }
 }
 
@@ -97,31 +102,36 @@ fn size(of: usize) -> [u8; 4] {
     u32::try_from(of).unwrap_or(u32::MAX).to_le_bytes()
 }
 
-/// The sizes and the texts of a list.
-fn split(bytes: &[u8]) -> Option<(&[[u8; 8]], &[u8])> {
-    let (count, rest) = bytes.split_first_chunk()?;
-    let sizes = usize::try_from(u32::from_le_bytes(*count)).ok()?.checked_mul(8)?;
-    let (sizes, texts) = rest.split_at_checked(sizes)?;
-    let (sizes, []) = sizes.as_chunks() else { return None };
-    Some((sizes, texts))
+// === impl Pairs ===
+
+impl<'a> Pairs<'a> {
+    /// Envoy writes an empty list as no bytes at all.
+    fn of(bytes: &'a [u8]) -> Option<Self> {
+        if bytes.is_empty() {
+            return Some(Self::default());
+        }
+        let (count, rest) = bytes.split_first_chunk()?;
+        let sizes = usize::try_from(u32::from_le_bytes(*count)).ok()?.checked_mul(8)?;
+        let (sizes, texts) = rest.split_at_checked(sizes)?;
+        let (sizes, []) = sizes.as_chunks() else { return None };
+        Some(Self { sizes, texts })
+    }
+
+    fn text(&mut self, length: [u8; 4]) -> Option<&'a [u8]> {
+        let length = usize::try_from(u32::from_le_bytes(length)).ok()?;
+        let text = self.texts.split_off(..length)?;
+        (self.texts.split_off_first()? == &0).then_some(text)
+    }
 }
 
-/// `None` in place of one that is not there.
-fn pairs<'a>(
-    sizes: &'a [[u8; 8]],
-    mut texts: &'a [u8],
-) -> impl Iterator<Item = Option<(&'a [u8], &'a [u8])>> {
-    sizes.iter().map(move |[a, b, c, d, e, f, g, h]| {
-        let name = text(&mut texts, [*a, *b, *c, *d])?;
-        let value = text(&mut texts, [*e, *f, *g, *h])?;
-        Some((name, value))
-    })
-}
+impl<'a> Iterator for Pairs<'a> {
+    type Item = (&'a [u8], &'a [u8]);
 
-fn text<'a>(texts: &mut &'a [u8], length: [u8; 4]) -> Option<&'a [u8]> {
-    let length = usize::try_from(u32::from_le_bytes(length)).ok()?;
-    let text = texts.split_off(..length)?;
-    (texts.split_off_first()? == &0).then_some(text)
+    fn next(&mut self) -> Option<Self::Item> {
+        let [a, b, c, d, e, f, g, h] = *self.sizes.split_off_first()?;
+        let name = self.text([a, b, c, d])?;
+        Some((name, self.text([e, f, g, h])?))
+    }
 }
 
 #[cfg(test)]
@@ -142,11 +152,13 @@ mod tests {
     }
 
     #[test]
-    fn a_list_with_something_missing_is_none() {
+    fn a_list_with_something_missing_or_too_much_is_none() {
         for length in 1..LIST.len() {
             let cut = LIST[..length].to_vec();
             assert_eq!(HeaderList::try_from(cut), Err(Malformed), "{length} bytes");
         }
+        let longer = [LIST, b"x-api-key\0k\0"].concat();
+        assert_eq!(HeaderList::try_from(longer), Err(Malformed));
         for (at, byte) in [(0, 3), (3, 0xff), (4, 6), (4, 8), (11, 0xff), (27, b'x')] {
             let mut other = LIST.to_vec();
             other[at] = byte;

@@ -104,7 +104,8 @@ impl<'s> Way<'s> {
         let before = cpu()?;
         let requests = load.saturate(&self.origin, &self.credential)? as f64;
         let after = cpu()?;
-        let micros = |n: usize| (after[n] - before[n]).as_secs_f64() * 1e6 / requests;
+        let micros =
+            |n: usize| after[n].saturating_sub(before[n]).as_secs_f64() * 1e6 / requests;
         let round = Round {
             requests_per_second: requests / load.duration.as_secs_f64(),
             latency: load.latency(&self.origin, &self.credential, RATE)?,
