@@ -38,9 +38,8 @@ impl HeaderList {
     /// Writes a list.
     pub fn of<N: AsRef<[u8]>, V: AsRef<[u8]>>(headers: &[(N, V)]) -> Self {
         let texts = || headers.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
-        let sizes = texts().map(|(name, value)| {
-            10_usize.saturating_add(name.len()).saturating_add(value.len())
-        });
+        // With their lengths, and the zeros after them.
+        let sizes = texts().flat_map(|(name, value)| [name.len(), value.len(), 8, 2]);
         let mut bytes = Vec::with_capacity(sizes.fold(4, usize::saturating_add));
         bytes.extend(size(headers.len()));
         for (name, value) in texts() {
